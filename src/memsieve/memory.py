@@ -1,0 +1,515 @@
+"""The facade: one object that remembers, recalls and forgets."""
+
+import builtins
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import groupby, islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO, TypedDict, Unpack, overload
+
+from memsieve import formats
+from memsieve.embed import Embedder, Static, from_spec
+from memsieve.errors import EmbedderMismatchError, NotFoundError, ParameterError, StoreAccessError
+from memsieve.intake import Addable, Analyst, as_message, as_moment
+from memsieve.recall import Recaller, Request, Scorer
+from memsieve.recollection import Recollection
+from memsieve.store import SQLite
+from memsieve.store.base import Event, Finding, Job
+from memsieve.store.schema import MIGRATIONS
+from memsieve.types import NOTHING, Item, Message, Receipt
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total) during long work."""
+
+_BATCH = 2_000
+_REINDEX_BATCH = 1_000
+
+
+class Given(TypedDict, total=False):
+    """The keywords of `Memory.add`."""
+
+    at: datetime | str | None
+    session: str | None
+    speaker: str | None
+    role: str | None
+    metadata: Mapping[str, Any] | None
+    key: str | None
+    kind: str | None
+    source: str | None
+    trust: float | None
+    namespace: str | None
+
+
+class Memory:
+    """Verbatim memory in one file; open it with `memsieve.open`.
+
+    Every write has reached the disk when its call returns; a call that fails changes nothing.
+    One object serves many threads, and many processes may open the same file.
+
+    Parameters
+    ----------
+    path
+        The database file, made if it does not exist.
+    namespace
+        Where items go and come from unless a call names another; namespaces never mix.
+    embedder
+        An embedder, or a spec as `memsieve.embed.from_spec` takes. None: the one the file was
+        made with, or the shipped static model for a new file.
+    count_tokens
+        Counts tokens for budgets. None: tokens of the shipped WordPiece vocabulary, counted
+        once when an item is written. Another counter is called at every recall.
+    scorer
+        Turns features into scores. None: the equal-weight standardised sum.
+    timeout_s
+        How long a write waits for other writers.
+
+    Raises
+    ------
+    StoreError, EmbedderMismatchError
+        If the file cannot be opened, or was made with another embedder.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        namespace: str = "default",
+        embedder: Embedder | str | None = None,
+        count_tokens: Callable[[str], int] | None = None,
+        scorer: Scorer | None = None,
+        timeout_s: float = 30.0,
+        actor: str = "library",
+    ) -> None:
+        if str(path).startswith(("postgresql://", "postgres://")):
+            raise ParameterError("this version keeps memories in SQLite files: pass a file's path")
+        self.namespace = _named(namespace)
+        self._actor = actor
+        self._lock = threading.RLock()
+        self._count_tokens, self._scorer = count_tokens, scorer
+        self._store = SQLite(path, timeout_s=timeout_s)
+        try:
+            self._use(self._settled(embedder))
+        except BaseException:
+            self._store.close()
+            raise
+
+    def _settled(self, given: Embedder | str | None) -> Embedder:
+        """The embedder that the file and the caller agree on."""
+        held = self._store.meta("embedder")
+        if given is None:
+            chosen: Embedder = Static() if held is None else from_spec(held)
+        else:
+            chosen = from_spec(given) if isinstance(given, str) else given
+        if held is None:
+            held = self._store.set_meta("embedder", chosen.identity, keep=True)
+        if held != chosen.identity:
+            raise EmbedderMismatchError(
+                f"{self.path} was made with the embedder {held}, it was opened with"
+                f" {chosen.identity}: open it without naming one, or run 'memsieve reindex"
+                f" --embedder {chosen.identity}'"
+            )
+        return chosen
+
+    def _use(self, embedder: Embedder) -> None:
+        self._analyst = Analyst(embedder)
+        self._recaller = Recaller(
+            self._store, embedder, self._count_tokens, self._analyst.count, self._scorer
+        )
+
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return self._store.path
+
+    @property
+    def embedder(self) -> Embedder:
+        """What turns texts into vectors here."""
+        return self._analyst.embedder
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+    def __enter__(self) -> "Memory":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Writing
+
+    @overload
+    def add(self, what: str | Message | Mapping[str, Any], **given: Unpack["Given"]) -> str: ...
+    @overload
+    def add(
+        self, what: builtins.list[Addable] | tuple[Addable, ...], **given: Unpack["Given"]
+    ) -> builtins.list[str]: ...
+    def add(
+        self,
+        what: Addable | builtins.list[Addable] | tuple[Addable, ...],
+        *,
+        at: datetime | str | None = None,
+        session: str | None = None,
+        speaker: str | None = None,
+        role: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        kind: str | None = None,
+        source: str | None = None,
+        trust: float | None = None,
+        namespace: str | None = None,
+    ) -> str | builtins.list[str]:
+        """Remember text, a message, a mapping such as a chat API's, or a list of these.
+
+        The keywords hold for everything that does not state its own. A list is written in one
+        transaction. `at` is when it was said (now if not given; a date without an offset is
+        UTC). A `key` already present adds nothing, or a new version if the text differs.
+
+        Returns
+        -------
+        The id, or the list of ids in order. What is returned is on the disk.
+
+        Raises
+        ------
+        InputError, ParameterError
+            If anything is unfit; then nothing at all is written.
+        """
+        one = isinstance(what, str | Message | Mapping)
+        given = [what] if isinstance(what, str | Message | Mapping) else list(what)
+        if not one and key is not None:
+            raise ParameterError("key names one item: give each message of a list its own")
+        defaults = {
+            "at": at, "session": session, "speaker": speaker, "role": role, "metadata": metadata,
+            "key": key, "kind": kind, "source": source, "trust": trust,
+        }  # fmt: skip
+        messages = [as_message(each, **defaults) for each in given]
+        ids = self._write(messages, None if namespace is None else _named(namespace))
+        return ids[0] if one else ids
+
+    def _write(self, messages: Sequence[Message], namespace: str | None) -> builtins.list[str]:
+        """Write messages of one or several namespaces, one transaction for each stretch."""
+        with self._lock:
+            records = self._analyst.records(messages, datetime.now(UTC))
+        ids: list[str] = []
+        for place, stretch in groupby(
+            records, key=lambda r: namespace or r.message.namespace or self.namespace
+        ):
+            ids += self._store.insert(
+                place, list(stretch), actor=self._actor, embedder=self.embedder.identity
+            )
+        return ids
+
+    def forget(self, ids: str | Sequence[str]) -> Receipt:
+        """Delete items for good and prove it: see `Receipt`.
+
+        Their older versions go too, and what was derived from them alone.
+
+        Raises
+        ------
+        NotFoundError
+            If an id is unknown; then nothing is forgotten.
+        """
+        return self._store.forget([ids] if isinstance(ids, str) else list(ids), self._actor)
+
+    # Reading
+
+    def recall(
+        self,
+        question: str,
+        *,
+        budget_tokens: int | None = None,
+        k: int | None = None,
+        now: datetime | str | None = None,
+        speaker: str | None = None,
+        session: str | None = None,
+        role: str | None = None,
+        kind: str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        neighbours: int = 0,
+        cite: bool = False,
+        namespace: str | None = None,
+    ) -> Recollection:
+        """Select what answers a question, inside a budget.
+
+        Parameters
+        ----------
+        budget_tokens, k
+            Bounds on the tokens of `context()`, headings included, and on the number of hits.
+            Neither given: ten hits.
+        now
+            The clock of the question: what was said later is not recalled. None: no bound.
+        speaker, session, role, kind, since, until, metadata
+            Filters; `since` and `until` bound when it was said, the end excluded.
+        neighbours
+            How many turns before and after each hit come with it where the budget allows. The
+            score already looks at neighbours; more of them read better and find slightly less.
+        cite
+            Number the lines of `context()`, so that an answer can name its evidence.
+
+        Raises
+        ------
+        ParameterError, DateError
+            If the question is empty, a bound is negative, or a date does not parse.
+        NotFoundError
+            If a namespace was named that does not exist.
+        """
+        clock, end = as_moment(now), as_moment(until)
+        if clock is not None:
+            after = datetime.fromtimestamp(clock.timestamp(), UTC).replace(microsecond=999_999)
+            end = after if end is None else min(end, after)
+        equal = {"speaker": speaker, "session": session, "role": role, "kind": kind}
+        request = Request(
+            question,
+            budget_tokens,
+            k,
+            equal={name: value for name, value in equal.items() if value is not None},
+            since=as_moment(since),
+            until=end,
+            metadata=metadata or NOTHING,
+            neighbours=neighbours,
+            cite=cite,
+        )
+        with self._lock:
+            return self._recaller.recall(self._known(namespace), request)
+
+    def get(self, id_: str) -> Item:
+        """One item by its id.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none.
+        """
+        found = self._store.get([id_])
+        if not found:
+            raise NotFoundError(f"no item has the id {id_!r}")
+        return found[0]
+
+    def list(
+        self,
+        *,
+        limit: int | None = 100,
+        speaker: str | None = None,
+        session: str | None = None,
+        role: str | None = None,
+        kind: str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        newest_first: bool = False,
+        with_superseded: bool = False,
+        namespace: str | None = None,
+    ) -> builtins.list[Item]:
+        """Items in the order they were written, filtered as in `recall`; `limit` None for all."""
+        if limit is not None and limit < 0:
+            raise ParameterError(f"limit must be >= 0, got {limit}")
+        equal = {"speaker": speaker, "session": session, "role": role, "kind": kind}
+        walk = self._store.walk(
+            self._known(namespace),
+            where={name: value for name, value in equal.items() if value is not None},
+            since=as_moment(since),
+            until=as_moment(until),
+            metadata=metadata or NOTHING,
+            with_invalid=with_superseded,
+            newest_first=newest_first,
+        )
+        return list(islice(walk, limit))
+
+    def history(self, id_: str) -> builtins.list[Event]:
+        """What was ever done to an item and its earlier versions, oldest first; no text.
+
+        Raises
+        ------
+        NotFoundError
+            If the journal never saw the id.
+        """
+        events = self._store.history(id_)
+        if not events:
+            raise NotFoundError(f"the journal knows no item with the id {id_!r}")
+        return events
+
+    def namespaces(self) -> builtins.list[str]:
+        """The names of all namespaces, oldest first."""
+        return self._store.namespaces()
+
+    def _known(self, namespace: str | None) -> str:
+        """The namespace of a call; one that was named must exist."""
+        name = self.namespace if namespace is None else _named(namespace)
+        if name != "default" and name not in (known := self._store.namespaces()):
+            listed = ", ".join(known) or "none yet"
+            raise NotFoundError(f"no namespace is called {name!r}; there are: {listed}")
+        return name
+
+    # Carrying in and out
+
+    def import_(
+        self,
+        path: str | Path,
+        *,
+        format: str = "auto",
+        namespace: str | None = None,
+        progress: Progress | None = None,
+    ) -> "dict[str, Any]":
+        """Read conversations from a file or folder; see `memsieve.formats` for the formats.
+
+        The whole input is checked before the first item is written. Items carry stable keys:
+        importing again adds nothing, and an import that was interrupted goes on where it was.
+
+        Returns
+        -------
+        {"format", "messages", "added", "namespaces"}.
+
+        Raises
+        ------
+        InputError, NotFoundError, ParameterError
+            If the input is missing, of no known format, or malformed; then nothing is written.
+        """
+        scan = formats.scan(path, format)
+        job = self._begin("import", _fingerprint(path, scan.format, namespace), scan.messages)
+        before = self._n_items()
+        reader = islice(formats.read(path, scan.format), job.done, None)
+        while batch := list(islice(reader, _BATCH)):
+            messages = [replace(as_message(m), source="import") for m in batch]
+            self._write(messages, None if namespace is None else _named(namespace))
+            job = replace(job, done=job.done + len(batch))
+            self._store.save_job(job)
+            if progress:
+                progress(job.done, scan.messages)
+        self._store.save_job(replace(job, state="done", done=0))
+        places = [namespace] if namespace else [n or self.namespace for n in scan.namespaces]
+        return {
+            "format": scan.format,
+            "messages": scan.messages,
+            "added": self._n_items() - before,
+            "namespaces": places,
+        }
+
+    def _begin(self, kind: str, key: str, total: int) -> Job:
+        """A job at the point where it was interrupted, or a new one."""
+        job = self._store.job(kind, key)
+        if job is None or job.state != "running":
+            job = Job(kind, key, "running", 0, total, None)
+        return job
+
+    def _n_items(self) -> int:
+        return sum(n["items"] + n["superseded"] for n in self._store.counts().values())
+
+    def export(
+        self,
+        path: str | Path | TextIO,
+        *,
+        namespace: str | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """Write a namespace as JSON lines that `import_` reads back; gives the number of items.
+
+        A file appears under its name only when it is complete.
+        """
+        name = self._known(namespace)
+        total = self._store.counts().get(name, {}).get("items", 0)
+        if not isinstance(path, str | Path):
+            return _write_lines(self._store.walk(name), path, total, progress)
+        target = Path(path)
+        partial = target.with_name(f".{target.name}.partial")
+        try:
+            with partial.open("w", encoding="utf-8") as file:
+                count = _write_lines(self._store.walk(name), file, total, progress)
+            partial.replace(target)
+        except OSError as error:
+            raise StoreAccessError(f"cannot write {target}: {error.strerror}") from error
+        return count
+
+    # Care
+
+    def reindex(self, embedder: Embedder | str, *, progress: Progress | None = None) -> int:
+        """Move the file to another embedder; gives the number of items embedded.
+
+        Interrupted, it goes on with the next call; until then the items without a new vector
+        are found by their words alone.
+        """
+        chosen = from_spec(embedder) if isinstance(embedder, str) else embedder
+        with self._lock:
+            if self._store.meta("embedder") != chosen.identity:
+                self._store.begin_reindex(chosen.identity)
+            self._use(chosen)
+        total, done = self._n_items(), 0
+        while chosen.dimensions and (rows := self._store.texts_without_vector(_REINDEX_BATCH)):
+            index = self._analyst.index([text for _, text in rows])
+            self._store.write_index(dict(zip((seq for seq, _ in rows), index, strict=True)))
+            done += len(rows)
+            if progress:
+                progress(done, total)
+        self._store.end_reindex(chosen.identity)
+        return done
+
+    def check(self, *, fix: bool = False) -> builtins.list[Finding]:
+        """Every inconsistency of the file, an empty list if it is sound.
+
+        All texts are analysed and embedded anew and compared with what is stored. With `fix`,
+        what is derived is rebuilt; canonical rows are only reported.
+        """
+        return self._store.check(lambda text: self._analyst.index([text])[0], fix=fix)
+
+    def stats(self) -> dict[str, Any]:
+        """Counts per namespace, sizes in bytes, the embedder and the schema."""
+        return {
+            "path": str(self.path),
+            "schema": len(MIGRATIONS),
+            "embedder": self.embedder.identity,
+            "file_bytes": self._store.nbytes(),
+            "loaded_bytes": self._recaller.blocks.loaded(),
+            "namespaces": self._store.counts(),
+        }
+
+
+def open(path: str | Path, **options: Any) -> Memory:
+    """Open or make a memory: `memsieve.open("agent.db")`; options as `Memory` takes them."""
+    return Memory(path, **options)
+
+
+def _named(namespace: str) -> str:
+    if not isinstance(namespace, str) or not namespace.strip():
+        raise ParameterError(f"a namespace must be text that is not blank, got {namespace!r}")
+    return namespace
+
+
+def _fingerprint(path: str | Path, format: str, namespace: str | None) -> str:
+    """Names an import by what is read, as it stands: another file is another job."""
+    place = Path(path).resolve()
+    files = sorted(place.rglob("*")) if place.is_dir() else [place]
+    states = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()]
+    return hashlib.blake2b(repr((states, format, namespace)).encode(), digest_size=16).hexdigest()
+
+
+def _write_lines(items: Iterator[Item], file: TextIO, total: int, progress: Progress | None) -> int:
+    count = 0
+    for count, item in enumerate(items, 1):
+        row = {
+            "key": item.key or item.id,
+            "at": item.said_at.isoformat(),
+            "session": item.session,
+            "speaker": item.speaker,
+            "role": item.role,
+            "kind": item.kind,
+            "source": item.source,
+            "trust": item.trust,
+            "text": item.text,
+            "metadata": dict(item.metadata),
+        }
+        stated = {name: value for name, value in row.items() if value not in (None, {})}
+        file.write(json.dumps(stated, ensure_ascii=False) + "\n")
+        if progress and count % 1_000 == 0:
+            progress(count, total)
+    return count

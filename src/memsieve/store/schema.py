@@ -1,0 +1,120 @@
+"""The tables, one numbered migration at a time.
+
+Canonical: namespace, item, evidence, link, slot, journal, job, meta. Derived, rebuildable by
+`check(fix=True)`: item_index. A migration is never edited once released: a change is a new one.
+"""
+
+import sqlite3
+from collections.abc import Callable
+
+APPLICATION_ID = 0x6D656D73
+"""'mems': marks the file as ours in SQLite's header."""
+
+
+def _first_tables(connection: sqlite3.Connection) -> None:
+    for statement in _FIRST_TABLES.split(";"):
+        if statement.strip():
+            connection.execute(statement)
+
+
+_FIRST_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE namespace (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL
+);
+
+CREATE TABLE item (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    namespace INTEGER NOT NULL REFERENCES namespace(id),
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL,
+    speaker TEXT,
+    role TEXT,
+    session TEXT,
+    ordinal INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    trust REAL NOT NULL CHECK (trust BETWEEN 0 AND 1),
+    key TEXT,
+    hash BLOB NOT NULL,
+    metadata TEXT,
+    said_at INTEGER NOT NULL,
+    happened_from INTEGER,
+    happened_to INTEGER,
+    happened_precision TEXT,
+    stored_at INTEGER NOT NULL,
+    invalid_at INTEGER,
+    supersedes TEXT,
+    tokens INTEGER NOT NULL
+);
+CREATE INDEX item_by_session ON item(namespace, session, ordinal);
+CREATE UNIQUE INDEX item_by_key ON item(namespace, key)
+    WHERE key IS NOT NULL AND invalid_at IS NULL;
+
+CREATE TABLE item_index (
+    seq INTEGER PRIMARY KEY REFERENCES item(seq) ON DELETE CASCADE,
+    terms BLOB NOT NULL,
+    codes BLOB NOT NULL,
+    scale REAL NOT NULL
+);
+
+CREATE TABLE evidence (
+    item INTEGER NOT NULL REFERENCES item(seq) ON DELETE CASCADE,
+    source_item INTEGER NOT NULL REFERENCES item(seq) ON DELETE CASCADE,
+    PRIMARY KEY (item, source_item)
+) WITHOUT ROWID;
+CREATE INDEX evidence_by_source ON evidence(source_item);
+
+CREATE TABLE link (
+    a INTEGER NOT NULL REFERENCES item(seq) ON DELETE CASCADE,
+    b INTEGER NOT NULL REFERENCES item(seq) ON DELETE CASCADE,
+    relation TEXT NOT NULL,
+    weight REAL NOT NULL,
+    PRIMARY KEY (a, b, relation)
+) WITHOUT ROWID;
+CREATE INDEX link_by_b ON link(b);
+
+CREATE TABLE slot (
+    namespace INTEGER NOT NULL REFERENCES namespace(id),
+    subject TEXT NOT NULL,
+    attribute TEXT NOT NULL,
+    item INTEGER NOT NULL REFERENCES item(seq) ON DELETE CASCADE,
+    valid_from INTEGER,
+    valid_to INTEGER,
+    PRIMARY KEY (namespace, subject, attribute, item)
+) WITHOUT ROWID;
+CREATE INDEX slot_by_item ON slot(item);
+
+CREATE TABLE journal (
+    entry INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    namespace INTEGER,
+    first_seq INTEGER,
+    last_seq INTEGER,
+    item TEXT,
+    detail TEXT
+);
+CREATE INDEX journal_by_namespace ON journal(namespace, entry);
+CREATE INDEX journal_by_item ON journal(item) WHERE item IS NOT NULL;
+
+CREATE TABLE job (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('running', 'done', 'failed')),
+    done INTEGER NOT NULL,
+    total INTEGER,
+    error TEXT,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    UNIQUE (kind, key)
+)
+"""
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_tables,)
+"""Applied in order; `PRAGMA user_version` counts how many a file has had."""

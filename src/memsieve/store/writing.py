@@ -1,0 +1,159 @@
+"""What happens inside a write transaction: adding a batch, forgetting items."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from memsieve.errors import NotFoundError
+from memsieve.store.base import Record
+from memsieve.store.ids import new_ids
+from memsieve.store.rows import INSERT_ITEM, digest, micros
+
+Run = Callable[..., sqlite3.Cursor]
+
+
+class Insertion:
+    """The writing of one batch inside one transaction."""
+
+    def __init__(self, run: Run, namespace: str, actor: str) -> None:
+        self.run, self.actor = run, actor
+        self.now = micros(datetime.now(UTC))
+        run(
+            "INSERT OR IGNORE INTO namespace (name, created_at) VALUES (?, ?)",
+            (namespace, self.now),
+        )
+        row = run("SELECT id FROM namespace WHERE name = ?", (namespace,)).fetchone()
+        self.namespace = int(row[0])
+        self.ordinals: dict[str | None, int] = {}
+        self.written: list[int] = []
+
+    def write(self, records: Sequence[Record]) -> list[str]:
+        fresh = new_ids(len(records))
+        ids = [self._write(id_, record) for id_, record in zip(fresh, records, strict=True)]
+        if self.written:
+            self._note("add", self.written[0], self.written[-1], None, {"n": len(self.written)})
+        return ids
+
+    def _write(self, id_: str, record: Record) -> str:
+        message, content = record.message, digest(record.message.text)
+        old = self._by_key(message.key)
+        if old is not None and old["hash"] == content:
+            return str(old["id"])
+        ordinal = self._next_ordinal(message.session) if old is None else old["ordinal"]
+        if old is not None:
+            self.run("UPDATE item SET invalid_at = ? WHERE seq = ?", (self.now, old["seq"]))
+        metadata = None
+        if message.metadata:
+            metadata = json.dumps(dict(message.metadata), ensure_ascii=False)
+        cursor = self.run(
+            INSERT_ITEM,
+            (id_, self.namespace, message.kind, message.text, message.speaker, message.role,
+             message.session, ordinal, message.source, message.trust, message.key, content, metadata,
+             micros(record.said_at), self.now, old and old["id"], record.row.tokens),
+        )  # fmt: skip
+        seq = int(cursor.lastrowid or 0)
+        row = record.row
+        self.run(
+            "INSERT INTO item_index VALUES (?, ?, ?, ?)",
+            (seq, row.terms, row.codes, row.scale),
+        )
+        self.written.append(seq)
+        if old is not None:
+            self._note("supersede", old["seq"], old["seq"], old["id"], {"by": id_})
+        return id_
+
+    def _by_key(self, key: str | None) -> dict[str, Any] | None:
+        if key is None:
+            return None
+        row = self.run(
+            "SELECT seq, id, hash, ordinal FROM item"
+            " WHERE namespace = ? AND key = ? AND invalid_at IS NULL",
+            (self.namespace, key),
+        ).fetchone()
+        if row is None:
+            return None
+        return dict(zip(("seq", "id", "hash", "ordinal"), row, strict=True))
+
+    def _next_ordinal(self, session: str | None) -> int:
+        if session not in self.ordinals:
+            row = self.run(
+                "SELECT max(ordinal) FROM item WHERE namespace = ? AND session IS ?",
+                (self.namespace, session),
+            ).fetchone()
+            self.ordinals[session] = -1 if row[0] is None else int(row[0])
+        self.ordinals[session] += 1
+        return self.ordinals[session]
+
+    def _note(
+        self, operation: str, first: int, last: int, item: str | None, detail: Mapping[str, Any]
+    ) -> None:
+        self.run(
+            "INSERT INTO journal"
+            " (at, actor, operation, namespace, first_seq, last_seq, item, detail)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                self.now,
+                self.actor,
+                operation,
+                self.namespace,
+                first,
+                last,
+                item,
+                json.dumps(detail),
+            ),
+        )
+
+
+class Forgetting:
+    """The deletion of items inside one transaction."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.at = micros(datetime.now(UTC))
+        self.ids: list[str] = []
+        self.texts: list[str] = []
+        self._seen: set[int] = set()
+
+    def delete(self, ids: Sequence[str], actor: str) -> "Forgetting":
+        for id_ in dict.fromkeys(ids):
+            row = self.run("SELECT seq FROM item WHERE id = ?", (id_,)).fetchone()
+            if row is None:
+                raise NotFoundError(f"no item has the id {id_!r}: nothing was forgotten")
+            self._mark(int(row[0]))
+        for seq in sorted(self._seen):
+            self._remove(seq, actor)
+        return self
+
+    def _mark(self, seq: int) -> None:
+        """This item, its older versions, and what was derived from it and nothing else."""
+        if seq in self._seen:
+            return
+        self._seen.add(seq)
+        older = self.run(
+            "SELECT o.seq FROM item i JOIN item o ON o.id = i.supersedes WHERE i.seq = ?", (seq,)
+        ).fetchall()
+        derived = self.run("SELECT item FROM evidence WHERE source_item = ?", (seq,)).fetchall()
+        for (other,) in older:
+            self._mark(other)
+        for (item,) in derived:
+            sources = self.run(
+                "SELECT source_item FROM evidence WHERE item = ?", (item,)
+            ).fetchall()
+            if all(source in self._seen for (source,) in sources):
+                self._mark(item)
+
+    def _remove(self, seq: int, actor: str) -> None:
+        id_, namespace, text = self.run(
+            "SELECT id, namespace, text FROM item WHERE seq = ?", (seq,)
+        ).fetchone()
+        self.run("DELETE FROM item WHERE seq = ?", (seq,))
+        self.run("UPDATE item SET supersedes = NULL WHERE supersedes = ?", (id_,))
+        self.run(
+            "INSERT INTO journal (at, actor, operation, namespace, first_seq, last_seq, item)"
+            " VALUES (?, ?, 'forget', ?, ?, ?, ?)",
+            (self.at, actor, namespace, seq, seq, id_),
+        )
+        self.ids.append(id_)
+        self.texts.append(text)
