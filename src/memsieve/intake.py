@@ -1,6 +1,5 @@
 """From what a caller hands in to records ready to be written: checked, analysed, embedded."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime
@@ -12,12 +11,10 @@ from memsieve.embed import Embedder, WordPiece
 from memsieve.embed.quantise import pack
 from memsieve.errors import InputError, ParameterError
 from memsieve.formats.when import parse_when
+from memsieve.rules import field_problem, text_problem
 from memsieve.search.words import terms
 from memsieve.store.base import IndexRow, Record
-from memsieve.types import KINDS, SOURCES, Message
-
-MAX_TEXT_BYTES = 1 << 20
-"""A text is one thing said, not a library: longer ones are to be split where they divide."""
+from memsieve.types import Message
 
 Addable = str | Message | Mapping[str, Any]
 _FIELDS = {field.name for field in fields(Message)}
@@ -37,8 +34,10 @@ def as_message(given: Addable, **defaults: Any) -> Message:
     """
     stated = _stated(given)
     message = Message(**{**{k: v for k, v in defaults.items() if v is not None}, **stated})
-    _check_text(message.text)
-    _check_fields(message)
+    if problem := text_problem(message.text):
+        raise InputError(problem)
+    if problem := field_problem(message):
+        raise ParameterError(problem)
     return replace(message, at=as_moment(message.at))
 
 
@@ -69,41 +68,6 @@ def _stated(given: Addable) -> dict[str, Any]:
             raise ParameterError("a message needs a field 'text' or 'content'")
         return {name: value for name, value in stated.items() if value is not None}
     raise ParameterError(f"can only add text, messages and mappings, got {type(given).__name__}")
-
-
-def _check_text(text: Any) -> None:
-    if not isinstance(text, str):
-        raise InputError(f"text must be a string, got {type(text).__name__}")
-    if not text.strip():
-        raise InputError("text must not be blank: there is nothing to remember")
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"text holds half a surrogate pair at character {error.start}: decode it anew"
-        ) from error
-    if size > MAX_TEXT_BYTES:
-        raise InputError(
-            f"text has {size:,} bytes, the limit is {MAX_TEXT_BYTES:,}: split it into parts"
-        )
-
-
-def _check_fields(message: Message) -> None:
-    for name, known in (("kind", KINDS), ("source", SOURCES)):
-        if getattr(message, name) not in known:
-            raise ParameterError(
-                f"{name} must be one of {', '.join(known)}, got {getattr(message, name)!r}"
-            )
-    if not isinstance(message.trust, int | float) or not 0 <= message.trust <= 1:
-        raise ParameterError(f"trust must be in [0, 1], got {message.trust!r}")
-    for name in ("speaker", "role", "session", "key", "namespace"):
-        value = getattr(message, name)
-        if value is not None and (not isinstance(value, str) or not value.strip()):
-            raise ParameterError(f"{name} must be text that is not blank, or None, got {value!r}")
-    try:
-        json.dumps(dict(message.metadata), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ParameterError(f"metadata must be a mapping that JSON can hold: {error}") from error
 
 
 class Analyst:

@@ -78,6 +78,7 @@ class Layout:
 
     def __init__(self, count: Callable[[str], int]) -> None:
         self._short = lru_cache(maxsize=10_000)(count)
+        self._headings: dict[int, int] = {}
 
     def candidates(
         self,
@@ -95,27 +96,34 @@ class Layout:
         """
         days = block.said_at[docs] // _DAY
         places, group = np.unique(
-            np.stack([block.session[docs], days], axis=1), axis=0, return_inverse=True
+            (block.session[docs].astype(np.int64) << 32) + days, return_inverse=True
         )
-        headings = [
-            self._short(day_line(_EPOCH + timedelta(days=day))) for day in places[:, 1].tolist()
-        ]
+        of_place = days[_first(group, places.size)]
+        headings = [self._heading(day) for day in of_place.tolist()]
         number = max(self._short(reference(n)) for n in (9, 99, 999)) if cite else 0
         return Candidates(
             relevance=relevance,
             tokens=(self._lines(block, docs) if lines is None else lines) + number,
             position=block.ordinal[docs],
-            group=group.reshape(-1),
+            group=group,
             group_tokens=np.array(headings, dtype=np.int64),
         )
 
     def _lines(self, block: Block, docs: np.ndarray) -> np.ndarray:
-        speakers, roles = block.speakers.names, block.roles.names
-        voices = [
-            self._short(voice(speakers[s] if s >= 0 else None, roles[r] if r >= 0 else None))
-            for s, r in zip(block.speaker[docs].tolist(), block.role[docs].tolist(), strict=True)
+        speaker, role = block.speaker[docs].astype(np.int64), block.role[docs]
+        voices, which = np.unique((speaker << 32) + role, return_inverse=True)
+        first = _first(which, voices.size)
+        costs = [
+            self._short(voice(block.speakers.name(s), block.roles.name(r)))
+            for s, r in zip(speaker[first].tolist(), role[first].tolist(), strict=True)
         ]
-        return block.tokens[docs] + np.array(voices, dtype=np.int64)
+        return block.tokens[docs] + np.array(costs, dtype=np.int64)[which]
+
+    def _heading(self, day: int) -> int:
+        cost = self._headings.get(day)
+        if cost is None:
+            cost = self._headings[day] = self._short(day_line(_EPOCH + timedelta(days=day)))
+        return cost
 
 
 class Recaller:
@@ -202,6 +210,13 @@ class Recaller:
         while hits and budget is not None and self._count(render(hits, cite=request.cite)) > budget:
             hits = hits[:-1]
         return hits
+
+
+def _first(labels: np.ndarray, n_labels: int) -> np.ndarray:
+    """The index of one element of each label 0 .. n_labels - 1."""
+    first = np.empty(n_labels, np.int64)
+    first[labels] = np.arange(labels.size)
+    return first
 
 
 def _hits(

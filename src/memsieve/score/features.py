@@ -48,14 +48,15 @@ class Features:
 def features(block: Block, question: Question, found: Found) -> Features:
     """Every feature of `NAMES` for the candidates of one question."""
     docs, lexical = found.docs, found.lexical
+    slots = block.lanes.slot[docs]
     session = block.session[docs]
     in_session = np.zeros(docs.size, np.float32)
     in_session[session >= 0] = lexical.session[session[session >= 0]]
     columns = (
-        lexical.windows[0][docs],
-        lexical.nameless[docs],
-        lexical.windows[1][docs],
-        lexical.windows[3][docs],
+        lexical.windows[0][slots],
+        lexical.nameless[slots],
+        lexical.windows[1][slots],
+        lexical.windows[3][slots],
         in_session,
         found.cosine,
         found.cosine_window,

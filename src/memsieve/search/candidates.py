@@ -41,8 +41,12 @@ def find(
         allowed = block.alive
     elif allowed is not None:
         allowed = allowed & block.alive
-    views = (lexical.nameless, lexical.windows[0], lexical.windows[1], lexical.windows[3])
-    best = [top(_masked(view, allowed, 0.0), pool, 0.0) for view in views]
+    standing = block.lanes.document
+    allowed_slots = None if allowed is None else allowed[standing] & (standing >= 0)
+    best = [
+        standing[top(_masked(view, allowed_slots, 0.0), pool, 0.0)]
+        for view in (lexical.nameless, *lexical.windows.values())
+    ]
     scan = None
     if question.vector is not None and question.vector.any():
         scan = block.vectors.scan(question.vector)
@@ -61,7 +65,7 @@ def _cosines(
     if scan is None or question.vector is None:
         nothing = np.zeros(docs.size, np.float32)
         return nothing, nothing
-    around = np.stack([docs, block.previous[docs], block.next[docs]])
+    around = np.stack([docs, block.lanes.beside(docs, -1), block.lanes.beside(docs, 1)])
     present = around >= 0
     if block.vectors.is_exact:
         cosines = scan[around]

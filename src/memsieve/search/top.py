@@ -21,7 +21,9 @@ def top(scores: np.ndarray, k: int, floor: float = -np.inf) -> np.ndarray:
 
 def _bound(scores: np.ndarray, k: int) -> float:
     n_runs = scores.size // _RUN
-    if n_runs <= 2 * k:
+    if scores.size <= k:
         return -np.inf
+    if n_runs <= 2 * k:
+        return float(np.partition(scores, scores.size - k)[scores.size - k])
     maxima = scores[: n_runs * _RUN].reshape(n_runs, _RUN).max(axis=1)
     return float(np.partition(maxima, n_runs - k)[n_runs - k])

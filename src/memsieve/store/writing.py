@@ -50,8 +50,8 @@ class Insertion:
         cursor = self.run(
             INSERT_ITEM,
             (id_, self.namespace, message.kind, message.text, message.speaker, message.role,
-             message.session, ordinal, message.source, message.trust, message.key, content, metadata,
-             micros(record.said_at), self.now, old and old["id"], record.row.tokens),
+             message.session, ordinal, message.source, message.trust, message.key, content,
+             metadata, micros(record.said_at), self.now, old and old["id"], record.row.tokens),
         )  # fmt: skip
         seq = int(cursor.lastrowid or 0)
         row = record.row

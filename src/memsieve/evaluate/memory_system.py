@@ -1,0 +1,79 @@
+"""memsieve's own memory as a system under measurement: a real file, the public calls."""
+
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+from memsieve.embed import Embedder
+from memsieve.evaluate.report import Packed, Ranking
+from memsieve.evaluate.scopes import Scope
+from memsieve.memory import Memory
+from memsieve.recall import Scorer
+from memsieve.recollection import Recollection
+
+_NAMESPACE = "scope"
+
+
+class MemorySystem:
+    """A `Memory` in a temporary file, made anew for each scope.
+
+    Parameters
+    ----------
+    embedder
+        As `Memory` takes it; None is the shipped static model.
+    scorer
+        As `Memory` takes it; None is the untrained default.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str = "memsieve",
+        policy: str = "equal-views",
+        embedder: Embedder | str | None = None,
+        scorer: Scorer | None = None,
+    ) -> None:
+        self.name, self.policy = name, policy
+        self._given, self._scorer = embedder, scorer
+        self._folder = tempfile.TemporaryDirectory(prefix="memsieve-bench-")
+        self._scopes = 0
+        self._memory = self._fresh()
+        self.embedder = self._memory.embedder.identity
+
+    def _fresh(self) -> Memory:
+        self._scopes += 1
+        return Memory(
+            Path(self._folder.name) / f"{self._scopes}.db",
+            namespace=_NAMESPACE,
+            embedder=self._given,
+            scorer=self._scorer,
+        )
+
+    def load(self, scope: Scope) -> None:
+        """Write the messages of a scope into a new file, in one transaction."""
+        self._memory.close()
+        self._memory = self._fresh()
+        self._memory.add(list(scope.messages), namespace=_NAMESPACE)
+
+    def rank(self, question: str, now: datetime, k: int) -> Ranking:
+        """The best `k` turns without a budget, and the sessions."""
+        found = self._memory.recall(question, k=k, now=now)
+        return Ranking(_keys(found), tuple(hit.session for hit in found.sessions))
+
+    def pack(self, question: str, now: datetime, budget_tokens: int) -> Packed:
+        """The turns of the context under a budget."""
+        found = self._memory.recall(question, budget_tokens=budget_tokens, now=now)
+        return Packed(_keys(found), found.tokens)
+
+    def db_bytes(self) -> int:
+        """Size of the file that holds the scope."""
+        return int(self._memory.stats()["file_bytes"])
+
+    def close(self) -> None:
+        """Close the file and delete the folder."""
+        self._memory.close()
+        self._folder.cleanup()
+
+
+def _keys(found: Recollection) -> tuple[str, ...]:
+    return tuple(hit.item.key or hit.id for hit in found)

@@ -1,0 +1,256 @@
+"""The three formats, the mending of evidence, and the real data where they are at hand."""
+
+import json
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+
+from memsieve.errors import DateError, FormatError, NotFoundError, ParameterError
+from memsieve.evaluate.datasets import load, locomo_evidence
+from memsieve.evaluate.scopes import Question, Scope, Skipped
+from memsieve.types import Message
+
+TURNS = [
+    {
+        "id": "t1",
+        "session": "s1",
+        "at": "2026-03-02T10:00:00Z",
+        "speaker": "Ana",
+        "text": "Lisbon.",
+    },
+    {"id": "t2", "session": "s2", "at": "2026-03-05", "speaker": "Ben", "text": "Porto."},
+]
+
+
+def conversation(folder, questions, name="one"):
+    content = {"id": name, "turns": TURNS, "questions": questions}
+    (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+def test_the_open_format_is_read_with_its_questions(tmp_path):
+    asked = {
+        "question": "Where does Ana live?",
+        "evidence": ["t1", "t2", "t1"],
+        "category": "fact",
+        "asked_at": "2026-05-01T12:00:00+02:00",
+        "answer": "Lisbon",
+    }
+    data = load(conversation(tmp_path, [asked]))
+    assert data.name == "conversations"
+    assert [scope.id for scope in data.scopes] == ["one"]
+    assert [message.key for message in data.scopes[0].messages] == ["t1", "t2"]
+    assert data.scopes[0].questions == (
+        Question(
+            "Where does Ana live?",
+            ("t1", "t2"),
+            "fact",
+            asked_at=datetime(2026, 5, 1, 10, tzinfo=UTC),
+            answer="Lisbon",
+            evidence_sessions=("s1", "s2"),
+        ),
+    )
+
+
+def test_a_folder_holds_one_scope_a_file_and_a_file_is_one_scope(tmp_path):
+    asked = [{"question": "Where?", "evidence": ["t1"]}]
+    conversation(tmp_path, asked, name="one")
+    conversation(tmp_path, asked, name="two")
+    both = load(tmp_path)
+    assert [scope.id for scope in both.scopes] == ["one", "two"]
+    assert (both.n_messages, both.n_questions) == (4, 2)
+    assert both.categories == ("uncategorised",)
+    assert [scope.id for scope in load(tmp_path / "two.json").scopes] == ["two"]
+
+
+def test_questions_without_evidence_are_skipped_and_listed(tmp_path):
+    data = load(conversation(tmp_path, [{"question": "Who?", "evidence": []}, {"question": "Eh?"}]))
+    assert data.n_questions == 0
+    assert data.skipped == (
+        Skipped("one", "Who?", "no evidence"),
+        Skipped("one", "Eh?", "no evidence"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("question", "error", "rule"),
+    [
+        (
+            {"question": "?", "evidence": ["t9"]},
+            FormatError,
+            "ids of turns of the same file, got t9",
+        ),
+        ({"evidence": ["t1"]}, FormatError, "one.json, question 1: not as the format writes"),
+        ("Where?", FormatError, "one.json, question 1: not as the format writes"),
+        ({"question": "?", "evidence": 7}, FormatError, "one.json, question 1"),
+        (
+            {"question": "?", "evidence": ["t1"], "asked_at": "soon"},
+            DateError,
+            "one.json, asked_at of '.'",
+        ),
+    ],
+)
+def test_a_question_that_is_not_in_the_format_is_named(tmp_path, question, error, rule):
+    with pytest.raises(error, match=rule):
+        load(conversation(tmp_path, [question]))
+
+
+def test_a_path_a_name_and_a_format_are_checked(tmp_path):
+    with pytest.raises(NotFoundError, match="no data set at"):
+        load(tmp_path / "nothing")
+    with pytest.raises(
+        ParameterError, match="one of auto, bfcl, conversations, locomo, got 'squad'"
+    ):
+        load(tmp_path, "squad")
+    (tmp_path / "chat.jsonl").write_text('{"text": "Hello.", "at": "2026-03-02"}\n')
+    with pytest.raises(FormatError, match="format jsonl, which has no questions with evidence"):
+        load(tmp_path / "chat.jsonl")
+
+
+def locomo_sample(qa):
+    turns = [
+        {"speaker": "Ana", "dia_id": "D1:1", "text": "I moved."},
+        {"speaker": "Ben", "dia_id": "D1:2", "text": "Where?", "blip_caption": "a tram"},
+    ]
+    return {
+        "sample_id": "conv-1",
+        "conversation": {
+            "speaker_a": "Ana",
+            "speaker_b": "Ben",
+            "session_1_date_time": "1:56 pm on 8 May, 2023",
+            "session_1": turns,
+            "session_2_date_time": "2:00 pm on 9 May, 2023",
+        },
+        "qa": qa,
+    }
+
+
+def test_locomo_categories_have_names_and_answers_are_text(tmp_path):
+    qa = [
+        {"question": f"q{c}", "answer": 2022, "evidence": ["D1:1"], "category": c}
+        for c in range(1, 6)
+    ]
+    qa[4] = {"question": "q5", "adversarial_answer": "yes", "evidence": ["D1:2"], "category": 5}
+    (tmp_path / "dev.json").write_text(json.dumps([locomo_sample(qa)]))
+    data = load(tmp_path / "dev.json")
+    assert data.name == "locomo"
+    (scope,) = data.scopes
+    assert [question.category for question in scope.questions] == [
+        "multi-hop",
+        "temporal",
+        "open-domain",
+        "single-hop",
+        "adversarial",
+    ]
+    assert [question.answer for question in scope.questions] == ["2022"] * 4 + [None]
+    assert {question.asked_at for question in scope.questions} == {None}
+    assert scope.last_at == datetime(2023, 5, 8, 13, 56, tzinfo=UTC)
+
+
+def test_locomo_questions_left_without_evidence_are_skipped(tmp_path):
+    qa = [
+        {"question": "gone", "answer": "?", "evidence": ["D10:19", "D"], "category": 1},
+        {"question": "bare", "answer": "?", "evidence": [], "category": 3},
+        {"question": "kept", "answer": "?", "evidence": ["D:1:02; D9:9"], "category": 1},
+    ]
+    (tmp_path / "dev.json").write_text(json.dumps([locomo_sample(qa)]))
+    data = load(tmp_path)
+    assert [question.evidence for question in data.scopes[0].questions] == [("D1:2",)]
+    assert [skipped.question for skipped in data.skipped] == ["gone", "bare"]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (["D8:6; D9:17"], ("D8:6", "D9:17")),
+        (["D:11:26"], ("D11:26",)),
+        (["D30:05"], ("D30:5",)),
+        (["D8:6", "D8:6"], ("D8:6",)),
+        (["D", "", "D1:1"], ()),
+    ],
+)
+def test_malformed_evidence_is_mended_as_the_data_say(written, meant):
+    keys = frozenset({"D8:6", "D9:17", "D11:26", "D30:5"})
+    assert locomo_evidence(written, keys) == meant
+
+
+def bfcl(folder, source):
+    def row(name, text, **more):
+        turn = {"role": "user", "content": text}
+        return json.dumps({"id": name, "question": [[turn]], "scenario": "student", **more})
+
+    told = [
+        row("p1", "Our golden retriever, Archie, sleeps."),
+        row("p2", "I like to sail in Maine."),
+    ]
+    (folder / "conversation_student.jsonl").write_text("\n".join(told))
+    (folder / "questions.jsonl").write_text(row("q1", "What's my dog's name?"))
+    answer = {"id": "q1", "ground_truth": ["Archie", "archie"], "source": source}
+    (folder / "answers.jsonl").write_text(json.dumps(answer))
+    return folder
+
+
+def test_bfcl_evidence_is_the_message_that_holds_the_source(tmp_path):
+    data = load(bfcl(tmp_path, "...our golden retriever, Archie..."))
+    assert data.name == "bfcl"
+    assert data.scopes[0].questions == (
+        Question(
+            "What's my dog's name?",
+            ("p1:0",),
+            "student",
+            answer="Archie | archie",
+            evidence_sessions=("p1",),
+        ),
+    )
+
+
+def test_bfcl_questions_whose_source_stands_nowhere_are_skipped(tmp_path):
+    data = load(bfcl(tmp_path, "My cat is called Tom."))
+    assert data.n_questions == 0
+    assert data.skipped[0].why == "no one message holds 'My cat is called Tom.'"
+
+
+def test_a_scope_refuses_evidence_that_is_not_its_own():
+    turn = Message("Lisbon.", key="t1")
+    with pytest.raises(ParameterError, match=r"must be turns of the scope, got \['t2'\]"):
+        Scope("ana", (turn,), (Question("?", ("t2",), "fact"),))
+    with pytest.raises(ParameterError, match="must be turns of the scope, got none"):
+        Scope("ana", (turn,), (Question("?", (), "fact"),))
+    with pytest.raises(ParameterError, match="holds the key 't1' twice"):
+        Scope("ana", (turn, turn))
+    with pytest.raises(ParameterError, match="every message must have a key, message 1 has none"):
+        Scope("ana", (turn, Message("Porto.")))
+
+
+def test_locomo_dev_has_the_figures_its_readme_states(shared_data):
+    data = load(shared_data / "locomo" / "dev.json")
+    assert [scope.id for scope in data.scopes] == [f"conv-{n}" for n in (26, 30, 41, 42, 43)]
+    assert data.n_messages == 2760
+    assert data.n_questions + len(data.skipped) == 999
+    assert Counter(q.category for scope in data.scopes for q in scope.questions) == {
+        "single-hop": 418,
+        "adversarial": 237,
+        "temporal": 156,
+        "multi-hop": 142,
+        "open-domain": 44,
+    }
+    assert len(data.skipped) == 2
+
+
+def test_all_155_bfcl_sources_are_placed(shared_data):
+    data = load(shared_data / "bfcl_memory")
+    assert (len(data.scopes), data.n_messages) == (5, 323)
+    assert (data.n_questions, len(data.skipped)) == (155, 0)
+
+
+def test_bfcl_placements_hold_what_was_asked_for(shared_data):
+    """The message holds an accepted answer, but for 11 answers worked out or written anew."""
+    data = load(shared_data / "bfcl_memory")
+    texts = {m.key: m.text.casefold() for scope in data.scopes for m in scope.messages}
+    held = [
+        any(answer.casefold() in texts[q.evidence[0]] for answer in q.answer.split(" | "))
+        for scope in data.scopes
+        for q in scope.questions
+    ]
+    assert (sum(held), len(held)) == (144, 155)

@@ -1,0 +1,69 @@
+"""Candidates come from every view and pass every filter."""
+
+import numpy as np
+import pytest
+
+from memsieve.embed import NoEmbedder
+from memsieve.search import find, mask, read
+from memsieve.search.question import Calendar, Question
+
+TALK = [
+    ("the dog barks", "Ana", "s1"),
+    ("my cat sleeps", "Tom", "s1"),
+    ("rain again", "Tom", "s2"),
+    ("buy cat food", "Ana", "s2"),
+]
+
+
+def asked(block, text):
+    return read(text, block, NoEmbedder())
+
+
+def test_lexical_candidates_and_their_neighbours(block_of):
+    block = block_of(TALK)
+    assert find(block, asked(block, "dog")).docs.tolist() == [0, 1]
+
+
+def test_a_vector_brings_what_no_word_does(block_of):
+    vectors = np.eye(4, dtype=np.float32)
+    block = block_of(TALK, vectors)
+    question = Question(
+        "?", np.empty(0, np.uint32), frozenset(), frozenset(), vectors[2],
+        Calendar(frozenset(), frozenset(), frozenset()),
+    )  # fmt: skip
+    found = find(block, question, pool=1)
+    assert found.docs.tolist() == [2]
+    assert found.cosine == pytest.approx([1.0], abs=0.01)
+    # Turn 2 has two words, its only neighbour three; their cosines are 1 and 0.
+    assert found.cosine_window == pytest.approx([2 / 5], abs=0.01)
+
+
+def test_without_any_match_there_are_no_candidates(block_of):
+    block = block_of(TALK)
+    assert find(block, asked(block, "zebra")).docs.size == 0
+
+
+def test_filters_and_the_dead_are_left_out(block_of, kill):
+    block = block_of(TALK)
+    question = asked(block, "cat dog rain food")
+    assert find(block, question, mask(block, equal={"speaker": "Tom"})).docs.tolist() == [1, 2]
+    assert find(block, question, mask(block, equal={"session": "s2"})).docs.tolist() == [2, 3]
+    kill(block, [3])
+    assert find(block, question, mask(block, equal={"speaker": "Tom"})).docs.tolist() == [1]
+    assert 2 not in find(block, question).docs
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"equal": {}}, None),
+        ({"equal": {"speaker": "Ana", "session": "s2"}}, [3]),
+        ({"equal": {"speaker": "nobody"}}, []),
+        ({"equal": {"role": "user"}}, []),
+        ({"equal": {"kind": "turn"}, "since": 1, "until": 3}, [1, 2]),
+        ({"equal": {}, "seqs": [1, 4]}, [0, 3]),
+    ],
+)
+def test_masks(block_of, filters, expected):
+    allowed = mask(block_of(TALK), **filters)
+    assert (None if allowed is None else np.flatnonzero(allowed).tolist()) == expected
