@@ -133,7 +133,7 @@ def test_leading_dimensions_carry_the_most_variance():
     codes, scales = np.load(SHIPPED / "codes.npy"), np.load(SHIPPED / "scales.npy")
     variance = unpack(codes, scales).var(axis=0)
     share = np.cumsum(variance) / variance.sum()
-    assert (np.round(share[[63, 127]], 2) >= [0.45, 0.7]).all()
+    assert (share[[31, 63, 127]] > [0.33, 0.57, 0.8]).all()
     assert np.corrcoef(variance, -np.arange(256))[0, 1] > 0.8
 
 

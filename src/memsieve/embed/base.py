@@ -126,7 +126,8 @@ def require_identity(remembered: str, embedder: Embedder) -> None:
     if embedder.identity != remembered:
         raise EmbedderMismatchError(
             f"the vectors were made by the embedder {remembered!r}, this one is "
-            f"{embedder.identity!r}: use the first again, or embed every item anew with the second"
+            f"{embedder.identity!r}: use the first again, or embed every item anew with the second "
+            "('memsieve reindex')"
         )
 
 

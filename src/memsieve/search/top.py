@@ -14,16 +14,18 @@ def top(scores: np.ndarray, k: int, floor: float = -np.inf) -> np.ndarray:
     >>> top(np.array([0.1, 0.9, 0.5, 0.9]), 3)
     array([1, 3, 2])
     """
-    bound = _bound(scores, k)
-    short = np.flatnonzero(scores >= bound if bound > floor else scores > floor)
+    short = np.flatnonzero(scores > max(floor, _below_bound(scores, k)))
+    if short.size > k:
+        found = scores[short]
+        short = short[found >= np.partition(found, found.size - k)[found.size - k]]
     return short[np.argsort(-scores[short], kind="stable")[:k]]
 
 
-def _bound(scores: np.ndarray, k: int) -> float:
+def _below_bound(scores: np.ndarray, k: int) -> float:
+    """A number that at least `k` scores exceed, as large as one pass can tell; or -inf."""
     n_runs = scores.size // _RUN
-    if scores.size <= k:
-        return -np.inf
     if n_runs <= 2 * k:
-        return float(np.partition(scores, scores.size - k)[scores.size - k])
+        return -np.inf
     maxima = scores[: n_runs * _RUN].reshape(n_runs, _RUN).max(axis=1)
-    return float(np.partition(maxima, n_runs - k)[n_runs - k])
+    bound = np.partition(maxima, n_runs - k)[n_runs - k]
+    return float(np.nextafter(bound, -np.inf, dtype=scores.dtype))

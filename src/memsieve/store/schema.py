@@ -50,6 +50,7 @@ CREATE TABLE item (
     supersedes TEXT,
     tokens INTEGER NOT NULL
 );
+CREATE INDEX item_by_namespace ON item(namespace, seq);
 CREATE INDEX item_by_session ON item(namespace, session, ordinal);
 CREATE UNIQUE INDEX item_by_key ON item(namespace, key)
     WHERE key IS NOT NULL AND invalid_at IS NULL;
