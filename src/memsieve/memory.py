@@ -3,10 +3,12 @@
 import builtins
 import hashlib
 import json
+import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +30,8 @@ Progress = Callable[[int, int], None]
 
 _BATCH = 2_000
 _REINDEX_BATCH = 1_000
+_PAGE = 1_000
+_LAST_SECOND = datetime.max.replace(microsecond=0, tzinfo=UTC) - timedelta(microseconds=1)
 
 
 class Given(TypedDict, total=False):
@@ -67,6 +71,11 @@ class Memory:
         Turns features into scores. None: the equal-weight standardised sum.
     timeout_s
         How long a write waits for other writers.
+    actor
+        Who the journal says did it.
+    adopt
+        Take the file over to `embedder` if it was made with another; `reindex` must follow. The
+        way in where the old embedder can no longer be loaded.
 
     Raises
     ------
@@ -84,6 +93,7 @@ class Memory:
         scorer: Scorer | None = None,
         timeout_s: float = 30.0,
         actor: str = "library",
+        adopt: bool = False,
     ) -> None:
         if str(path).startswith(("postgresql://", "postgres://")):
             raise ParameterError("this version keeps memories in SQLite files: pass a file's path")
@@ -91,29 +101,41 @@ class Memory:
         self._actor = actor
         self._lock = threading.RLock()
         self._count_tokens, self._scorer = count_tokens, scorer
+        given = from_spec(embedder) if isinstance(embedder, str) else embedder
         self._store = SQLite(path, timeout_s=timeout_s)
         try:
-            self._use(self._settled(embedder))
+            self._use(self._settled(given, adopt))
         except BaseException:
             self._store.close()
             raise
 
-    def _settled(self, given: Embedder | str | None) -> Embedder:
+    def _settled(self, given: Embedder | None, adopt: bool) -> Embedder:
         """The embedder that the file and the caller agree on."""
         held = self._store.meta("embedder")
-        if given is None:
-            chosen: Embedder = Static() if held is None else from_spec(held)
-        else:
-            chosen = from_spec(given) if isinstance(given, str) else given
+        chosen = self._remembered(held) if given is None else given
         if held is None:
             held = self._store.set_meta("embedder", chosen.identity, keep=True)
-        if held != chosen.identity:
+        if held != chosen.identity and adopt:
+            self._store.begin_reindex(chosen.identity)
+        elif held != chosen.identity:
             raise EmbedderMismatchError(
                 f"{self.path} was made with the embedder {held}, it was opened with"
                 f" {chosen.identity}: open it without naming one, or run 'memsieve reindex"
                 f" --embedder {chosen.identity}'"
             )
         return chosen
+
+    def _remembered(self, held: str | None) -> Embedder:
+        """The embedder that the file names, or the shipped one for a new file."""
+        if held is None:
+            return Static()
+        try:
+            return from_spec(held)
+        except ParameterError as error:
+            raise EmbedderMismatchError(
+                f"{self.path} was made with the embedder {held}, which cannot be made from its"
+                " name: pass it as embedder="
+            ) from error
 
     def _use(self, embedder: Embedder) -> None:
         self._analyst = Analyst(embedder)
@@ -185,28 +207,29 @@ class Memory:
             If anything is unfit; then nothing at all is written.
         """
         one = isinstance(what, str | Message | Mapping)
-        given = [what] if isinstance(what, str | Message | Mapping) else list(what)
+        given = [what] if isinstance(what, str | Message | Mapping) else _several(what)
         if not one and key is not None:
             raise ParameterError("key names one item: give each message of a list its own")
         defaults = {
             "at": at, "session": session, "speaker": speaker, "role": role, "metadata": metadata,
-            "key": key, "kind": kind, "source": source, "trust": trust,
+            "key": key, "kind": kind, "source": source, "trust": trust, "namespace": namespace,
         }  # fmt: skip
-        messages = [as_message(each, **defaults) for each in given]
-        ids = self._write(messages, None if namespace is None else _named(namespace))
+        ids = self._write([as_message(each, **defaults) for each in given])
         return ids[0] if one else ids
 
-    def _write(self, messages: Sequence[Message], namespace: str | None) -> builtins.list[str]:
-        """Write messages of one or several namespaces, one transaction for each stretch."""
+    def _write(self, messages: Sequence[Message]) -> builtins.list[str]:
+        """Write messages, of several namespaces perhaps, in one transaction."""
         with self._lock:
+            embedder = self.embedder.identity
             records = self._analyst.records(messages, datetime.now(UTC))
         ids: list[str] = []
-        for place, stretch in groupby(
-            records, key=lambda r: namespace or r.message.namespace or self.namespace
-        ):
-            ids += self._store.insert(
-                place, list(stretch), actor=self._actor, embedder=self.embedder.identity
-            )
+        with self._store.writing():
+            for place, stretch in groupby(
+                records, key=lambda record: record.message.namespace or self.namespace
+            ):
+                ids += self._store.insert(
+                    place, list(stretch), actor=self._actor, embedder=embedder
+                )
         return ids
 
     def forget(self, ids: str | Sequence[str]) -> Receipt:
@@ -219,7 +242,10 @@ class Memory:
         NotFoundError
             If an id is unknown; then nothing is forgotten.
         """
-        return self._store.forget([ids] if isinstance(ids, str) else list(ids), self._actor)
+        wanted = [ids] if isinstance(ids, str) else _several(ids)
+        if strange := [id_ for id_ in wanted if not isinstance(id_, str)]:
+            raise ParameterError(f"items are forgotten by their ids, got {strange[0]!r}")
+        return self._store.forget(wanted, self._actor)
 
     # Reading
 
@@ -264,25 +290,27 @@ class Memory:
             If the question is empty, a bound is negative, or a date does not parse.
         NotFoundError
             If a namespace was named that does not exist.
+        EmbedderMismatchError
+            If another process has moved the file to another embedder.
         """
         clock, end = as_moment(now), as_moment(until)
-        if clock is not None:
-            after = datetime.fromtimestamp(clock.timestamp(), UTC).replace(microsecond=999_999)
-            end = after if end is None else min(end, after)
-        equal = {"speaker": speaker, "session": session, "role": role, "kind": kind}
+        bounds = [bound for bound in (end, _next_second(clock)) if bound is not None]
         request = Request(
             question,
             budget_tokens,
             k,
-            equal={name: value for name, value in equal.items() if value is not None},
+            equal=_equal(speaker=speaker, session=session, role=role, kind=kind),
             since=as_moment(since),
-            until=end,
+            until=min(bounds, default=None),
             metadata=metadata or NOTHING,
             neighbours=neighbours,
             cite=cite,
         )
         with self._lock:
-            return self._recaller.recall(self._known(namespace), request)
+            found = self._recaller.recall(self._known(namespace), request)
+            # Afterwards, for the recall itself may have followed a move that others made.
+            self._store.require_embedder(self.embedder.identity)
+        return found
 
     def get(self, id_: str) -> Item:
         """One item by its id.
@@ -313,17 +341,17 @@ class Memory:
         namespace: str | None = None,
     ) -> builtins.list[Item]:
         """Items in the order they were written, filtered as in `recall`; `limit` None for all."""
-        if limit is not None and limit < 0:
-            raise ParameterError(f"limit must be >= 0, got {limit}")
-        equal = {"speaker": speaker, "session": session, "role": role, "kind": kind}
+        if limit is not None and (not isinstance(limit, int) or limit < 0):
+            raise ParameterError(f"limit must be a whole number >= 0 or None, got {limit!r}")
         walk = self._store.walk(
             self._known(namespace),
-            where={name: value for name, value in equal.items() if value is not None},
+            where=_equal(speaker=speaker, session=session, role=role, kind=kind),
             since=as_moment(since),
             until=as_moment(until),
             metadata=metadata or NOTHING,
             with_invalid=with_superseded,
             newest_first=newest_first,
+            page=_PAGE if limit is None else min(max(limit, 1), _PAGE),
         )
         return list(islice(walk, limit))
 
@@ -376,25 +404,34 @@ class Memory:
         InputError, NotFoundError, ParameterError
             If the input is missing, of no known format, or malformed; then nothing is written.
         """
+        self._refuse_own_file(path)
+        place = self.namespace if namespace is None else _named(namespace)
         scan = formats.scan(path, format)
-        job = self._begin("import", _fingerprint(path, scan.format, namespace), scan.messages)
-        before = self._n_items()
+        name = _fingerprint(path, scan.format, namespace, place)
+        job = self._begin("import", name, scan.messages)
+        before, places = self._n_items(), dict.fromkeys(scan.namespaces)
         reader = islice(formats.read(path, scan.format), job.done, None)
         while batch := list(islice(reader, _BATCH)):
-            messages = [replace(as_message(m), source="import") for m in batch]
-            self._write(messages, None if namespace is None else _named(namespace))
+            messages = [as_message(message) for message in batch]
+            if namespace is not None:
+                messages = [replace(message, namespace=namespace) for message in messages]
+            places.update(dict.fromkeys(message.namespace or place for message in messages))
+            self._write(messages)
             job = replace(job, done=job.done + len(batch))
             self._store.save_job(job)
             if progress:
                 progress(job.done, scan.messages)
-        self._store.save_job(replace(job, state="done", done=0))
-        places = [namespace] if namespace else [n or self.namespace for n in scan.namespaces]
+        self._store.save_job(replace(job, state="done"))
         return {
             "format": scan.format,
             "messages": scan.messages,
             "added": self._n_items() - before,
-            "namespaces": places,
+            "namespaces": [place] if namespace is not None or not places else list(places),
         }
+
+    def _refuse_own_file(self, path: str | Path) -> None:
+        if Path(path).resolve() == self.path.resolve():
+            raise ParameterError(f"{path} is the database itself: name another file")
 
     def _begin(self, kind: str, key: str, total: int) -> Job:
         """A job at the point where it was interrupted, or a new one."""
@@ -421,14 +458,19 @@ class Memory:
         total = self._store.counts().get(name, {}).get("items", 0)
         if not isinstance(path, str | Path):
             return _write_lines(self._store.walk(name), path, total, progress)
+        self._refuse_own_file(path)
         target = Path(path)
-        partial = target.with_name(f".{target.name}.partial")
+        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
         try:
             with partial.open("w", encoding="utf-8") as file:
                 count = _write_lines(self._store.walk(name), file, total, progress)
+                file.flush()
+                os.fsync(file.fileno())
             partial.replace(target)
         except OSError as error:
             raise StoreAccessError(f"cannot write {target}: {error.strerror}") from error
+        finally:
+            partial.unlink(missing_ok=True)
         return count
 
     # Care
@@ -444,10 +486,12 @@ class Memory:
             if self._store.meta("embedder") != chosen.identity:
                 self._store.begin_reindex(chosen.identity)
             self._use(chosen)
+            analyst = self._analyst
         total, done = self._n_items(), 0
         while chosen.dimensions and (rows := self._store.texts_without_vector(_REINDEX_BATCH)):
-            index = self._analyst.index([text for _, text in rows])
-            self._store.write_index(dict(zip((seq for seq, _ in rows), index, strict=True)))
+            seqs, texts = zip(*rows, strict=True)
+            index = dict(zip(seqs, analyst.index(texts), strict=True))
+            self._store.write_index(index, chosen.identity)
             done += len(rows)
             if progress:
                 progress(done, total)
@@ -460,7 +504,7 @@ class Memory:
         All texts are analysed and embedded anew and compared with what is stored. With `fix`,
         what is derived is rebuilt; canonical rows are only reported.
         """
-        return self._store.check(lambda text: self._analyst.index([text])[0], fix=fix)
+        return self._store.check(self._analyst.index, self.embedder.identity, fix=fix)
 
     def stats(self) -> dict[str, Any]:
         """Counts per namespace, sizes in bytes, the embedder and the schema."""
@@ -485,12 +529,34 @@ def _named(namespace: str) -> str:
     return namespace
 
 
-def _fingerprint(path: str | Path, format: str, namespace: str | None) -> str:
-    """Names an import by what is read, as it stands: another file is another job."""
+def _next_second(clock: datetime | None) -> datetime | None:
+    """The end of the second that a clock shows; None for no clock, or the end of time."""
+    if clock is None or clock > _LAST_SECOND:
+        return None
+    return clock.replace(microsecond=0) + timedelta(seconds=1)
+
+
+def _several(given: Any) -> builtins.list[Any]:
+    """A list of what may be iterated over; bytes may, and give numbers that nobody meant."""
+    if isinstance(given, bytes | bytearray) or not isinstance(given, Iterable):
+        raise ParameterError(f"expected text or a list, got {type(given).__name__}")
+    return list(given)
+
+
+def _equal(**given: str | None) -> dict[str, str]:
+    """The filters that were given."""
+    for name, value in given.items():
+        if value is not None and not isinstance(value, str):
+            raise ParameterError(f"{name} must be text to filter by, got {value!r}")
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _fingerprint(path: str | Path, *how: str | None) -> str:
+    """Names an import by what is read, as it stands, and how: another file is another job."""
     place = Path(path).resolve()
     files = sorted(place.rglob("*")) if place.is_dir() else [place]
     states = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()]
-    return hashlib.blake2b(repr((states, format, namespace)).encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(repr((states, how)).encode(), digest_size=16).hexdigest()
 
 
 def _write_lines(items: Iterator[Item], file: TextIO, total: int, progress: Progress | None) -> int:

@@ -37,7 +37,6 @@ def columns(turns: list[Turn], vectors: np.ndarray | None = None, first_seq: int
         lengths=np.array([len(w) for w in words], dtype=np.int64),
         codes=np.round(vectors * 127).astype(np.int8),
         scales=np.full(n, 1 / 127, np.float32),
-        dead=np.zeros(n, dtype=bool),
     )
 
 

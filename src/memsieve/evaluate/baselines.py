@@ -81,7 +81,8 @@ class Baseline(ABC):
         return Packed(tuple(self._keys[i] for i in chosen.picked), int(chosen.spent.tokens or 0))
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Let go of the scope."""
+        self._keys, self._block = (), Block(self._analyst.embedder.dimensions)
 
 
 class Random(Baseline):
@@ -160,5 +161,4 @@ def _columns(records: Sequence[Record], dimensions: int) -> Columns:
         lengths=np.array([len(row.terms) // 4 for row in rows], dtype=np.int64),
         codes=np.frombuffer(b"".join(row.codes for row in rows), np.int8).reshape(n, dimensions),
         scales=np.array([row.scale for row in rows], dtype=np.float32),
-        dead=np.zeros(n, dtype=bool),
     )

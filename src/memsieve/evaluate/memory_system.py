@@ -1,6 +1,7 @@
 """memsieve's own memory as a system under measurement: a real file, the public calls."""
 
 import tempfile
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class MemorySystem:
         """Write the messages of a scope into a new file, in one transaction."""
         self._memory.close()
         self._memory = self._fresh()
-        self._memory.add(list(scope.messages), namespace=_NAMESPACE)
+        self._memory.add([replace(message, namespace=None) for message in scope.messages])
 
     def rank(self, question: str, now: datetime, k: int) -> Ranking:
         """The best `k` turns without a budget, and the sessions."""

@@ -117,10 +117,10 @@ class Block:
             (self._role, self.roles.codes(added.role)),
             (self._kind, self.kinds.codes(added.kind)),
             (self._words, added.lengths),
-            (self._alive, ~added.dead),
+            (self._alive, np.ones(len(added.seq), bool)),
         ):
             column.extend(values)
-        self.n_alive += int((~added.dead).sum())
+        self.n_alive += len(added.seq)
         self.postings.append(added.terms, added.lengths, first)
         self.vectors.extend(added.codes, added.scales)
         self._learn_names()
@@ -134,7 +134,7 @@ class Block:
             )
 
     def _count_sessions(self, first: int) -> None:
-        counted = (self.session[first:] >= 0) & self.alive[first:]
+        counted = self.session[first:] >= 0
         sessions, n_words = self.session[first:][counted], self._words.values[first:][counted]
         grown = np.bincount(sessions, n_words, len(self.sessions.names)).astype(np.float32)
         grown[: self.session_lengths.size] += self.session_lengths
@@ -148,9 +148,8 @@ class Block:
             self._measure(0, len(self.lanes))
             return
         for doc in range(first, len(self)):
-            if self.alive[doc]:
-                for stretch in self.lanes.insert(doc, int(self.session[doc]), self.ordinal):
-                    self._measure(*stretch)
+            for stretch in self.lanes.insert(doc, int(self.session[doc]), self.ordinal):
+                self._measure(*stretch)
 
     def _kill(self, doc: int) -> None:
         self.alive[doc] = False

@@ -67,12 +67,20 @@ class Vectors:
     def scan(self, query: np.ndarray) -> np.ndarray:
         """Score of every document: shape (n,), cosines if `is_exact`, else their leading part."""
         floats = self._floats[: self._size]
-        return floats @ query[: floats.shape[1]].astype(np.float32)
+        return _products(floats, query[: floats.shape[1]])
 
     def exact(self, query: np.ndarray, docs: np.ndarray) -> np.ndarray:
         """Cosine of each of `docs`: shape (len(docs),), float32."""
         if self.is_exact:
-            return self._floats[docs] @ query.astype(np.float32)
-        return (self._codes[docs].astype(np.float32) @ query.astype(np.float32)) * self._scales[
-            docs
-        ]
+            return _products(self._floats[docs], query)
+        return _products(self._codes[docs].astype(np.float32), query) * self._scales[docs]
+
+
+def _products(rows: np.ndarray, query: np.ndarray) -> np.ndarray:
+    """`rows @ query` on the calling thread alone.
+
+    The product is bound by memory, so a second thread gains little; but where the other cores are
+    busy, a threaded BLAS waits for them: 12 ms instead of 0.5 ms for 10,000 rows, measured with
+    two busy cores.
+    """
+    return np.einsum("ij,j->i", rows, query.astype(np.float32))

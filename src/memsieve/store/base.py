@@ -38,7 +38,7 @@ class Columns:
 
     seq, ordinal, tokens: int64; said_at: int64 microseconds since 1970 UTC; session, speaker,
     role, kind: lists of str or None; terms: flat uint32 with `lengths` (n,) words per item;
-    codes: (n, d) int8 with `scales` (n,) float32; dead: bool, True for superseded items.
+    codes: (n, d) int8 with `scales` (n,) float32. Superseded items are not among them.
     `position` is the journal entry up to which the columns are complete.
     """
 
@@ -55,7 +55,6 @@ class Columns:
     lengths: np.ndarray
     codes: np.ndarray
     scales: np.ndarray
-    dead: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)

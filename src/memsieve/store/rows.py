@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from memsieve.errors import ParameterError
+from memsieve.errors import ParameterError, StoreError
 from memsieve.store.base import Columns
 from memsieve.types import NOTHING, Interval, Item
 
@@ -20,35 +21,65 @@ ITEM = """SELECT i.id, i.seq, n.name, i.kind, i.text, i.speaker, i.role, i.sessi
     i.happened_precision, i.stored_at, i.invalid_at, i.supersedes, i.tokens
     FROM item i JOIN namespace n ON n.id = i.namespace"""
 COLUMNS = """SELECT i.seq, i.ordinal, i.tokens, i.said_at, i.session, i.speaker, i.role, i.kind,
-    i.invalid_at IS NOT NULL, x.terms, x.codes, x.scale
+    x.terms, x.codes, x.scale
     FROM item i JOIN item_index x ON x.seq = i.seq
-    WHERE i.namespace = ? AND i.seq > ? ORDER BY i.seq"""
+    WHERE i.namespace = ? AND i.seq > ? AND i.invalid_at IS NULL ORDER BY i.seq"""
 INSERT_ITEM = """INSERT INTO item (id, namespace, kind, text, speaker, role, session, ordinal,
     source, trust, key, hash, metadata, said_at, stored_at, supersedes, tokens)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 
-def columns_of(rows: Sequence[tuple[Any, ...]], position: int, dimensions: int) -> Columns:
-    """The rows of `COLUMNS` as arrays; a vector of another length than `dimensions` is zero."""
-    cells = list(zip(*rows, strict=True)) if rows else [()] * 12
-    seq, ordinal, tokens, said_at, session, speaker, role, kind, dead, terms, codes, scales = cells
-    blank = bytes(dimensions)
-    vectors = b"".join(code if len(code) == dimensions else blank for code in codes)
+def columns_of(
+    pages: Iterable[Sequence[tuple[Any, ...]]], position: int, dimensions: int
+) -> Columns:
+    """Pages of rows of `COLUMNS` as arrays; a vector of another length than `dimensions` is zero.
+
+    A page becomes arrays before the next one is read: a million rows as Python objects would take
+    four times the memory of the result.
+
+    Raises
+    ------
+    StoreError
+        If the words of an item are damaged.
+    """
+    parts = [_arrays(rows, dimensions) for rows in pages] or [_arrays((), dimensions)]
+    numbers, strings, terms, lengths, codes, scales = zip(*parts, strict=True)
+    seq, ordinal, tokens, said_at = np.concatenate(numbers, axis=1)
+    session, speaker, role, kind = (tuple(chain(*part)) for part in zip(*strings, strict=True))
     return Columns(
         position=position,
-        seq=np.array(seq, dtype=np.int64),
-        ordinal=np.array(ordinal, dtype=np.int64),
-        tokens=np.array(tokens, dtype=np.int64),
-        said_at=np.array(said_at, dtype=np.int64),
+        seq=seq,
+        ordinal=ordinal,
+        tokens=tokens,
+        said_at=said_at,
         session=session,
         speaker=speaker,
         role=role,
         kind=kind,
-        terms=np.frombuffer(b"".join(terms), "<u4"),
-        lengths=np.array([len(t) // 4 for t in terms], dtype=np.int64),
-        codes=np.frombuffer(vectors, np.int8).reshape(len(rows), dimensions),
-        scales=np.array(scales, dtype=np.float32),
-        dead=np.array(dead, dtype=bool),
+        terms=np.concatenate(terms),
+        lengths=np.concatenate(lengths),
+        codes=np.concatenate(codes),
+        scales=np.concatenate(scales),
+    )
+
+
+def _arrays(rows: Sequence[tuple[Any, ...]], dimensions: int) -> tuple[Any, ...]:
+    """One page: numbers (4, n), four lists of strings, words, their counts, codes, scales."""
+    cells = list(zip(*rows, strict=True)) if rows else [()] * 11
+    terms, codes, scales = cells[8:]
+    blank = bytes(dimensions)
+    if any(len(words) % 4 for words in terms):
+        raise StoreError(
+            "the index is damaged: mend it with check(fix=True), 'memsieve check --fix'"
+        )
+    vectors = b"".join(code if len(code) == dimensions else blank for code in codes)
+    return (
+        np.array(cells[:4], dtype=np.int64),
+        cells[4:8],
+        np.frombuffer(b"".join(terms), "<u4"),
+        np.array([len(words) // 4 for words in terms], dtype=np.int64),
+        np.frombuffer(vectors, np.int8).reshape(len(rows), dimensions),
+        np.array(scales, dtype=np.float32),
     )
 
 
@@ -98,10 +129,29 @@ def conditions_of(
         if bound is not None:
             conditions.append(f"i.said_at {sign} ?")
             values.append(micros(bound))
-    for key, value in metadata.items():
-        conditions.append("json_extract(i.metadata, ?) IS ?")
-        values += [f'$."{key}"', value]
+    for key, value in _filters(metadata):
+        inside = "SELECT 1 FROM json_each(i.metadata) m WHERE m.key = ? AND "
+        if value is None:  # missing and null are the same
+            conditions.append(f"NOT EXISTS ({inside} m.value NOTNULL)")
+            values.append(key)
+        else:
+            conditions.append(
+                f"EXISTS ({inside} m.type NOT IN ('array', 'object') AND m.value = ?)"
+            )
+            values += [key, value]
     return conditions, values
+
+
+def _filters(metadata: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    if not isinstance(metadata, Mapping):
+        raise ParameterError(f"metadata must be a mapping to filter by, got {metadata!r}")
+    for key, value in metadata.items():
+        if not isinstance(key, str) or not isinstance(value, str | int | float | None):
+            raise ParameterError(
+                "metadata can be filtered by text, numbers, booleans and None under a text key, "
+                f"got {key!r}: {value!r}"
+            )
+        yield key, value
 
 
 def digest(text: str) -> bytes:

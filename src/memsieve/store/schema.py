@@ -54,6 +54,7 @@ CREATE INDEX item_by_namespace ON item(namespace, seq);
 CREATE INDEX item_by_session ON item(namespace, session, ordinal);
 CREATE UNIQUE INDEX item_by_key ON item(namespace, key)
     WHERE key IS NOT NULL AND invalid_at IS NULL;
+CREATE INDEX item_by_supersedes ON item(supersedes) WHERE supersedes IS NOT NULL;
 
 CREATE TABLE item_index (
     seq INTEGER PRIMARY KEY REFERENCES item(seq) ON DELETE CASCADE,

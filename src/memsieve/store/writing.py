@@ -13,6 +13,8 @@ from memsieve.store.rows import INSERT_ITEM, digest, micros
 
 Run = Callable[..., sqlite3.Cursor]
 
+_FEW = 32
+
 
 class Insertion:
     """The writing of one batch inside one transaction."""
@@ -41,7 +43,7 @@ class Insertion:
         old = self._by_key(message.key)
         if old is not None and old["hash"] == content:
             return str(old["id"])
-        ordinal = self._next_ordinal(message.session) if old is None else old["ordinal"]
+        session, ordinal = self._place(message.session, old)
         if old is not None:
             self.run("UPDATE item SET invalid_at = ? WHERE seq = ?", (self.now, old["seq"]))
         metadata = None
@@ -50,7 +52,7 @@ class Insertion:
         cursor = self.run(
             INSERT_ITEM,
             (id_, self.namespace, message.kind, message.text, message.speaker, message.role,
-             message.session, ordinal, message.source, message.trust, message.key, content,
+             session, ordinal, message.source, message.trust, message.key, content,
              metadata, micros(record.said_at), self.now, old and old["id"], record.row.tokens),
         )  # fmt: skip
         seq = int(cursor.lastrowid or 0)
@@ -68,13 +70,22 @@ class Insertion:
         if key is None:
             return None
         row = self.run(
-            "SELECT seq, id, hash, ordinal FROM item"
+            "SELECT seq, id, hash, session, ordinal FROM item"
             " WHERE namespace = ? AND key = ? AND invalid_at IS NULL",
             (self.namespace, key),
         ).fetchone()
         if row is None:
             return None
-        return dict(zip(("seq", "id", "hash", "ordinal"), row, strict=True))
+        return dict(zip(("seq", "id", "hash", "session", "ordinal"), row, strict=True))
+
+    def _place(self, session: str | None, old: Mapping[str, Any] | None) -> tuple[str | None, int]:
+        """Session and ordinal of a new item: a new version takes the place of the old one.
+
+        Only a version that names another session goes to the end of that.
+        """
+        if old is not None and session in (None, old["session"]):
+            return old["session"], int(old["ordinal"])
+        return session, self._next_ordinal(session)
 
     def _next_ordinal(self, session: str | None) -> int:
         if session not in self.ordinals:
@@ -107,53 +118,74 @@ class Insertion:
 
 
 class Forgetting:
-    """The deletion of items inside one transaction."""
+    """The deletion of items inside one transaction.
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    `ids` are the items that went, `traces` the strings that nothing should hold any more: their
+    texts, and what else of them no other item has.
+    """
+
+    def __init__(self, run: Run, actor: str) -> None:
+        self.run, self.actor = run, actor
         self.at = micros(datetime.now(UTC))
         self.ids: list[str] = []
-        self.texts: list[str] = []
+        self.traces: list[str] = []
         self._seen: set[int] = set()
+        self._beside: dict[str, set[str]] = {
+            column: set() for column in ("key", "session", "speaker", "metadata")
+        }
 
-    def delete(self, ids: Sequence[str], actor: str) -> "Forgetting":
+    def delete(self, ids: Sequence[str]) -> "Forgetting":
         for id_ in dict.fromkeys(ids):
             row = self.run("SELECT seq FROM item WHERE id = ?", (id_,)).fetchone()
             if row is None:
                 raise NotFoundError(f"no item has the id {id_!r}: nothing was forgotten")
             self._mark(int(row[0]))
         for seq in sorted(self._seen):
-            self._remove(seq, actor)
+            self._remove(seq)
+        for column, values in self._beside.items():
+            self.traces += self._gone_from(column, values)
         return self
 
     def _mark(self, seq: int) -> None:
-        """This item, its older versions, and what was derived from it and nothing else."""
-        if seq in self._seen:
-            return
-        self._seen.add(seq)
-        older = self.run(
-            "SELECT o.seq FROM item i JOIN item o ON o.id = i.supersedes WHERE i.seq = ?", (seq,)
-        ).fetchall()
-        derived = self.run("SELECT item FROM evidence WHERE source_item = ?", (seq,)).fetchall()
-        for (other,) in older:
-            self._mark(other)
-        for (item,) in derived:
-            sources = self.run(
-                "SELECT source_item FROM evidence WHERE item = ?", (item,)
-            ).fetchall()
-            if all(source in self._seen for (source,) in sources):
-                self._mark(item)
+        """This item, its older versions, and what was derived from them and nothing else."""
+        waiting = [seq]
+        while waiting:
+            seq = waiting.pop()
+            if seq in self._seen:
+                continue
+            self._seen.add(seq)
+            waiting += self._column(
+                "SELECT o.seq FROM item i JOIN item o ON o.id = i.supersedes WHERE i.seq = ?", seq
+            )
+            for item in self._column("SELECT item FROM evidence WHERE source_item = ?", seq):
+                sources = self._column("SELECT source_item FROM evidence WHERE item = ?", item)
+                if self._seen.issuperset(sources):
+                    waiting.append(item)
 
-    def _remove(self, seq: int, actor: str) -> None:
-        id_, namespace, text = self.run(
-            "SELECT id, namespace, text FROM item WHERE seq = ?", (seq,)
+    def _column(self, query: str, seq: int) -> list[int]:
+        return [int(row[0]) for row in self.run(query, (seq,))]
+
+    def _remove(self, seq: int) -> None:
+        id_, namespace, text, *beside = self.run(
+            "SELECT id, namespace, text, key, session, speaker, metadata FROM item WHERE seq = ?",
+            (seq,),
         ).fetchone()
         self.run("DELETE FROM item WHERE seq = ?", (seq,))
         self.run("UPDATE item SET supersedes = NULL WHERE supersedes = ?", (id_,))
         self.run(
             "INSERT INTO journal (at, actor, operation, namespace, first_seq, last_seq, item)"
             " VALUES (?, ?, 'forget', ?, ?, ?, ?)",
-            (self.at, actor, namespace, seq, seq, id_),
+            (self.at, self.actor, namespace, seq, seq, id_),
         )
         self.ids.append(id_)
-        self.texts.append(text)
+        self.traces.append(text)
+        for values, value in zip(self._beside.values(), beside, strict=True):
+            if value is not None:
+                values.add(value)
+
+    def _gone_from(self, column: str, values: set[str]) -> list[str]:
+        """Those that no item has any more; many are not asked for one by one, see `erase`."""
+        if len(values) > _FEW:
+            return sorted(values)
+        query = f"SELECT 1 FROM item WHERE {column} = ? LIMIT 1"
+        return [value for value in sorted(values) if not self.run(query, (value,)).fetchone()]

@@ -1,0 +1,177 @@
+"""What a command is handed: the way from options and environment to a memory."""
+
+import os
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from memsieve.errors import DateError, NotFoundError, ParameterError, StoreAccessError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from memsieve.embed import Embedder
+    from memsieve.memory import Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One memory as the options name it; nothing is opened or made before it is asked for.
+
+    db, namespace, embedder: as given, None where nothing was said; json: answer in JSON.
+    """
+
+    db: str | None = None
+    namespace: str | None = None
+    embedder: str | None = None
+    json: bool = False
+
+    @property
+    def path(self) -> Path:
+        """The file: the option, else MEMSIEVE_DB, else memory.db in the account's data folder."""
+        given = self._given
+        if given is None:
+            from platformdirs import user_data_dir
+
+            return Path(user_data_dir("memsieve", appauthor=False)) / "memory.db"
+        if "://" in given:
+            raise ParameterError(
+                f"--db must be the path of a file, this version opens no servers, got {given!r}"
+            )
+        return Path(given).expanduser()
+
+    @property
+    def _given(self) -> str | None:
+        return self.db if self.db is not None else os.environ.get("MEMSIEVE_DB") or None
+
+    def memory(self, *, makes: bool = False, embeds: bool = True) -> "Memory":
+        """Open the memory; with `makes`, a missing file is made.
+
+        Without `embeds` the embedder that the file was made with is only named, not loaded: so
+        items can be read, forgotten and taken elsewhere where its library or weights are gone.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no file and it is not to be made.
+        StoreError, EmbedderMismatchError, ParameterError
+            If it cannot be opened, or not so.
+        """
+        from memsieve.memory import Memory
+
+        path = self.path
+        embedder = self.named_embedder(self.embedder)
+        if path.exists():
+            embedder = embedder or self._held_embedder(path, embeds)
+        elif makes:
+            self._make_folder(path.parent)
+        else:
+            raise NotFoundError(
+                f"there is no memory at {path}: 'memsieve add' and 'memsieve import' make it,"
+                " --db names another"
+            )
+        name = "default" if self.namespace is None else self.namespace
+        return Memory(path, namespace=name, embedder=embedder, actor="cli")
+
+    def named_embedder(self, spec: str | None) -> "Embedder | None":
+        """The embedder of a spec or identity, with the key that the environment holds."""
+        if spec is None:
+            return None
+        from memsieve.embed import from_spec
+
+        key = os.environ.get("MEMSIEVE_API_KEY") or os.environ.get("OPENAI_API_KEY")
+        return from_spec(spec, api_key=key)
+
+    def _held_embedder(self, path: Path, embeds: bool) -> "Embedder | None":
+        """The embedder that the file was made with, where `Memory` is not to load it by itself."""
+        from memsieve.store import SQLite
+
+        with closing(SQLite(path)) as store:
+            held = store.meta("embedder")
+        if held is None:
+            return None
+        if not embeds:
+            return NamedOnly(held)
+        return self.named_embedder(held) if held.startswith("openai:") else None  # for its key
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make the account's data folder; one that somebody named must be there."""
+        if self._given is not None:
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreAccessError(
+                f"cannot make the folder {folder}: {error.strerror}; name a file with --db"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class NamedOnly:
+    """Stands for an embedder that is not needed, under its identity; it embeds nothing."""
+
+    identity: str
+    dimensions: int = 0
+
+    def embed(self, texts: Sequence[str]) -> "np.ndarray":
+        """Never to be called."""
+        raise ParameterError(f"the embedder {self.identity} was not loaded for this command")
+
+
+def when(option: str, text: str | None) -> datetime | None:
+    """The moment that an option names, by the clock of this machine.
+
+    Raises
+    ------
+    ParameterError
+        If it does not parse; the message names the option.
+    """
+    if text is None:
+        return None
+    from memsieve.formats.when import parse_when
+
+    try:
+        return parse_when(text, now=datetime.now(UTC))
+    except DateError as error:
+        raise ParameterError(f"{option}: {error}") from error
+
+
+def pairs(given: Sequence[str] | None) -> dict[str, Any]:
+    """Metadata from NAME=VALUE.
+
+    Raises
+    ------
+    ParameterError
+        If one has no name or no equals sign.
+
+    Examples
+    --------
+    >>> pairs(["topic=work", "year=2026", 'code="7"', "list=[1, 2]"])
+    {'topic': 'work', 'year': 2026, 'code': '7', 'list': '[1, 2]'}
+    """
+    found = {}
+    for pair in given or ():
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise ParameterError(f"--metadata must be NAME=VALUE, got {pair!r}")
+        found[name.strip()] = _scalar(value)
+    return found
+
+
+def _scalar(text: str) -> Any:
+    """A JSON scalar that a store can compare, else the text itself."""
+    import json
+    from math import isfinite
+
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return text
+    if isinstance(value, list | dict) or (isinstance(value, float) and not isfinite(value)):
+        return text
+    return value

@@ -1,0 +1,53 @@
+"""What `--json` prints: the shapes of types.py as plain values, times in ISO 8601."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from memsieve.recollection import Recollection
+from memsieve.types import Hit, Interval
+
+
+def as_json(value: Any) -> None:
+    """Print a value as indented JSON, letters as they are."""
+    print(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
+
+
+def hit(one: Hit) -> dict[str, Any]:
+    """A hit: the item with its rank, score and the share of each feature in it."""
+    why = {name: round(share, 6) for name, share in one.why.items()}
+    return {**record(one.item), "rank": one.rank, "score": round(one.score, 6), "why": why}
+
+
+def recollection(found: Recollection) -> dict[str, Any]:
+    """Everything a recall gave, and the context it makes."""
+    left_out = zip(found.left_out, found.reasons, strict=True)
+    return {
+        "question": found.question,
+        "hits": [hit(one) for one in found],
+        "sessions": [record(session) for session in found.sessions],
+        "left_out": [{**hit(one), "reason": reason} for one, reason in left_out],
+        "tokens": found.tokens,
+        "budget_tokens": found.budget_tokens,
+        "n_candidates": found.n_candidates,
+        "context": found.context(),
+    }
+
+
+def record(one: Any) -> dict[str, Any]:
+    """A dataclass by its field names, one level deep."""
+    return {field.name: getattr(one, field.name) for field in fields(one)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Interval):
+        return record(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
