@@ -168,7 +168,7 @@ def test_an_unknown_namespace_is_named_with_those_there_are(tenants, tmp_path):
     assert tenants.namespaces() == ["ana", "ben"]
 
 
-@pytest.mark.parametrize("name", ["", "  ", 5, "\ud800"])
+@pytest.mark.parametrize("name", ["", "  ", 5])
 def test_a_namespace_needs_a_name(opened, memory, name):
     for call in (
         lambda: opened(namespace=name).add("x"),
@@ -176,7 +176,7 @@ def test_a_namespace_needs_a_name(opened, memory, name):
         lambda: memory.recall("x", namespace=name),
         lambda: memory.import_("x", namespace=name),
     ):
-        with pytest.raises((ParameterError, InputError, NotFoundError), match=r"name|surr"):
+        with pytest.raises(ParameterError, match="namespace"):
             call()
     assert memory.namespaces() == []
 

@@ -98,6 +98,11 @@ def test_neighbours_come_along_if_asked(memory):
     assert TALK[4][3] in [hit.text for hit in beside]
 
 
+def test_neighbours_reach_as_far_as_the_windows_do(memory):
+    with pytest.raises(memsieve.ParameterError, match="neighbours must be at most 3, got 4"):
+        memory.recall("baker oven", neighbours=4)
+
+
 def test_a_calendar_word_lifts_what_was_said_then(memory):
     assert memory.recall("What did they say about Lisbon in May 2026?", k=1)[0].text == TALK[6][3]
 

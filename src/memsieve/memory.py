@@ -279,8 +279,9 @@ class Memory:
         speaker, session, role, kind, since, until, metadata
             Filters; `since` and `until` bound when it was said, the end excluded.
         neighbours
-            How many turns before and after each hit come with it where the budget allows. The
-            score already looks at neighbours; more of them read better and find slightly less.
+            How many turns before and after each hit come with it where the budget allows, at
+            most 3. The score already looks at neighbours: with them along a context reads better
+            and, where the budget is small, finds slightly less.
         cite
             Number the lines of `context()`, so that an answer can name its evidence.
 

@@ -15,6 +15,7 @@ from memsieve.score import Features, Scores, StandardisedSum, features, score_se
 from memsieve.search import Block, find, mask, read
 from memsieve.search.blocks import Blocks
 from memsieve.search.candidates import POOL
+from memsieve.search.lanes import GAP
 from memsieve.select import Budget, Candidates, Selection, Selector, TopK, Windows
 from memsieve.store.base import Store
 from memsieve.types import NOTHING, Hit, Item, SessionHit
@@ -55,6 +56,8 @@ class Request:
                 raise ParameterError(f"{name} must be a whole number, got {value!r}")
             if value is not None and value < 0:
                 raise ParameterError(f"{name} must be >= 0, got {value}")
+        if self.neighbours > GAP:
+            raise ParameterError(f"neighbours must be at most {GAP}, got {self.neighbours}")
 
     @property
     def budget(self) -> Budget:
@@ -147,7 +150,8 @@ class Recaller:
         """Find, score and select what answers the request."""
         block = self.blocks.get(namespace)
         question = read(request.question, block, self._embedder)
-        found = find(block, question, self._allowed(namespace, block, request), request.pool)
+        allowed = self._allowed(namespace, block, request)
+        found = find(block, question, allowed, request.pool, beside=request.neighbours)
         docs = found.docs
         scores = self._scorer.score(features(block, question, found))
         selection, rest = self._select(block, docs, scores, request)

@@ -67,3 +67,12 @@ def test_filters_and_the_dead_are_left_out(block_of, kill):
 def test_masks(block_of, filters, expected):
     allowed = mask(block_of(TALK), **filters)
     assert (None if allowed is None else np.flatnonzero(allowed).tolist()) == expected
+
+
+def test_the_turns_beside_candidates_can_be_asked_for_within_the_filters(block_of):
+    block = block_of([(f"turn {word}", "Ana", "s") for word in ("dog", "a b", "c d", "e f", "g h")])
+    question = asked(block, "dog")
+    assert find(block, question, pool=1).docs.tolist() == [0]
+    assert find(block, question, pool=1, beside=2).docs.tolist() == [0, 1, 2]
+    only = mask(block, equal={}, seqs=[1, 4])
+    assert find(block, question, only, pool=1, beside=3).docs.tolist() == [0, 3]

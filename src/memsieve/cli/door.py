@@ -67,6 +67,10 @@ class Door:
         if path.exists():
             embedder = embedder or self._held_embedder(path, embeds)
         elif makes:
+            if embedder is not None:
+                _ = (
+                    embedder.dimensions
+                )  # one that cannot be reached is to fail before a file is made
             self._make_folder(path.parent)
         else:
             raise NotFoundError(

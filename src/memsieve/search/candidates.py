@@ -30,11 +30,17 @@ class Found:
 
 
 def find(
-    block: Block, question: Question, allowed: np.ndarray | None = None, pool: int = POOL
+    block: Block,
+    question: Question,
+    allowed: np.ndarray | None = None,
+    pool: int = POOL,
+    *,
+    beside: int = 0,
 ) -> Found:
     """The union of the `pool` best of each view: turn without names, +-1, +-3, cosine.
 
-    `allowed` is a boolean mask over documents (n,) or None for all; dead ones never appear.
+    `allowed` is a boolean mask over documents (n,) or None for all; dead ones never appear. With
+    `beside` the turns up to so many steps before and after each candidate are candidates too.
     """
     lexical = bm25(block, question.terms, question.name_terms)
     if allowed is None and not block.all_alive:
@@ -52,6 +58,11 @@ def find(
         scan = block.vectors.scan(question.vector)
         best.append(top(_masked(scan, allowed, -np.inf), pool))
     docs = np.unique(np.concatenate(best))
+    if beside:
+        steps = [block.lanes.beside(docs, step) for step in range(-beside, beside + 1)]
+        docs = np.unique(np.concatenate(steps))
+        docs = docs[docs >= 0]
+        docs = docs if allowed is None else docs[allowed[docs]]
     return Found(docs, lexical, *_cosines(block, question, docs, scan))
 
 

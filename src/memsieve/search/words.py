@@ -49,7 +49,7 @@ def fold(text: str) -> str:
     """Lower case without accents, compatibility forms resolved: 'Café' -> 'cafe'."""
     if text.isascii():
         return text.lower()
-    decomposed = unicodedata.normalize("NFKD", text.lower())
+    decomposed = unicodedata.normalize("NFKD", text).lower()
     return "".join(c for c in decomposed if not unicodedata.combining(c))
 
 

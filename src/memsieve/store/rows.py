@@ -11,7 +11,7 @@ import numpy as np
 
 from memsieve.errors import ParameterError, StoreError
 from memsieve.store.base import Columns
-from memsieve.types import NOTHING, Interval, Item
+from memsieve.types import Interval, Item
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -102,7 +102,7 @@ def item_of(row: Sequence[Any]) -> Item:
         source=source,
         trust=trust,
         key=key,
-        metadata=json.loads(metadata) if metadata else NOTHING,
+        metadata=json.loads(metadata) if metadata else {},
         said_at=moment(said_at),
         happened=happened,
         stored_at=moment(stored_at),
