@@ -17,7 +17,7 @@ from memsieve.search.words import STOP_WORDS, fold, term, terms, words
         ("e-mail me at ana_k@example.org", ["e", "mail", "ana", "k", "exampl", "org"]),
         ("50,000 on 2026-03-02", ["50", "000", "2026", "03", "02"]),
         ("the fish 🐟🎉", ["fish", "🐟", "🎉"]),
-        ("𝕊traße İzmir", ["straß", "izmir"]),
+        ("𝕊traße İzmir", ["straße", "izmir"]),
         ("東京タワー", ["東京", "京タ", "タワ", "ワー"]),
         ("猫", ["猫"]),
         ("ABC東京", ["abc", "東京"]),
