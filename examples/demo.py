@@ -32,8 +32,12 @@ def main(path: str) -> None:
         )
         for question, namespace in QUESTIONS:
             _ask(console, memory, question, namespace)
+    program = Path(sys.executable).with_name("memsieve")
+    if program.is_relative_to(Path.cwd()):
+        program = program.relative_to(Path.cwd())
+    console.print("\n[dim]Ask your own:[/dim]")
     console.print(
-        f"\n[dim]Ask your own: memsieve recall 'QUESTION' --db {path} --namespace ana-and-tom[/dim]"
+        f"{program} recall 'QUESTION' --db {path} --namespace ana-and-tom", soft_wrap=True
     )
 
 

@@ -51,7 +51,11 @@ WRONG = [
     (["recall", "q", "--since", "in May"], 2, "--since: date 'in May' does not parse"),
     (["recall", "q", "--until", "8 May"], 2, "--until: date '8 May' does not parse"),
     (["recall", "q", "--now", "soon"], 2, "--now: date 'soon' does not parse"),
-    (["recall", "q", "--namespace", "bank"], 1, "no namespace is called 'bank'; there are: default"),
+    (
+        ["recall", "q", "--namespace", "bank"],
+        1,
+        "no namespace is called 'bank'; there are: default",
+    ),
     (["list", "--namespace", "bank"], 1, "no namespace is called 'bank'"),
     (["list", "--limit", "-1"], 2, "limit must be"),
     (["export", "MISSING", "--namespace", "bank"], 1, "no namespace is called 'bank'"),
@@ -66,8 +70,16 @@ WRONG = [
     (["bench", "MISSING"], 1, "no data set at "),
     (["bench", "QUESTIONLESS"], 2, "at least one question with evidence"),
     (["bench", "QUESTIONLESS", "--dataset", "squad"], 2, "dataset must be one of auto"),
-    (["bench", "QUESTIONLESS", "--system", "oracle"], 2, "--system must be one of memsieve, random"),
-    (["bench", "QUESTIONLESS", "--budgets", "1k"], 2, "--budgets must be whole numbers with commas"),
+    (
+        ["bench", "QUESTIONLESS", "--system", "oracle"],
+        2,
+        "--system must be one of memsieve, random",
+    ),
+    (
+        ["bench", "QUESTIONLESS", "--budgets", "1k"],
+        2,
+        "--budgets must be whole numbers with commas",
+    ),
     (["bench", "QUESTIONLESS", "--json", "MISSING/out"], 1, "its folder is missing or read-only"),
     (["bench", "QUESTIONLESS", "--rows", "FOLDER"], 1, "it is a folder"),
     (["bench", "QUESTIONLESS", "--plot", "TEXT"], 1, "it is a file"),
@@ -91,7 +103,7 @@ def test_it_is_one_line_and_changes_nothing(cli, talk, database, files, command,
     before = database.read_bytes()
     answer = cli(*named(command, files))
     assert message in answer.error
-    assert answer.error.startswith("memsieve: ")
+    assert answer.error.startswith('{"error": {' if "--json" in command else "memsieve: ")
     assert (answer.code, answer.out) == (code, "")
     assert database.read_bytes() == before
     assert not files["MISSING"].exists()
