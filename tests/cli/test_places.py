@@ -90,7 +90,7 @@ def test_a_read_only_folder_is_one_line_and_stays_as_it_was(cli, talk, database)
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc, which nobody can write to")
 def test_a_data_folder_that_cannot_be_made_names_the_way_out(monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", "/proc/nowhere")
-    with pytest.raises(StoreAccessError, match="cannot make the folder .* name a file with --db"):
+    with pytest.raises(StoreAccessError, match=r"cannot make the folder .* name a file with --db"):
         Door().memory(makes=True)
 
 
@@ -105,7 +105,7 @@ def test_a_door_opens_nothing_before_it_is_asked(database):
 def test_words_for_dates_go_by_the_clock():
     assert when("--at", None) is None
     assert when("--at", "yesterday") < when("--at", "today") <= when("--at", "now")
-    with pytest.raises(ParameterError, match="^--at: date 'soon'"):
+    with pytest.raises(ParameterError, match=r"^--at: date 'soon'"):
         when("--at", "soon")
 
 

@@ -82,7 +82,7 @@ def test_the_first_line_of_a_recall_is_the_best_evidence_whole(good, talk):
 def test_a_recall_says_what_it_left_out_and_why(good, talk):
     lines = good("recall", "Where did Ana move?", "--k", "1").lines
     assert lines[0] == "1  02 Mar 2026  Ana: I moved to Lisbon last spring."
-    assert lines[2] == "1 hit, 13 tokens, chosen among 3 candidates"
+    assert lines[2] == "1 hit, 14 tokens, chosen among 3 candidates"
     (left_out,) = lines[3:]
     assert left_out.startswith("left out: ")
     assert left_out.endswith(" and 1 more (the budget of 1 item is full)")
@@ -230,7 +230,7 @@ class TestOnATerminal:
         os.write(ours, letters)
         done = subprocess.run(
             [sys.executable, "-m", "memsieve", *map(str, arguments)],
-            stdin=its, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=30,
+            stdin=its, capture_output=True, text=True, timeout=30,
         )  # fmt: skip
         os.close(ours)
         os.close(its)

@@ -1,5 +1,7 @@
 """Forgetting: what goes, what stays, and the receipt's proof."""
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
@@ -168,6 +170,22 @@ def test_items_between_others_leave_nothing_in_rebalanced_pages(memory, files_ho
     memory.close()
     assert not any(files_hold(f"Guest {n:04} stays") for n in range(0, 2_000, 3))
     assert files_hold("Guest 0001 stays")
+
+
+def test_copies_in_free_pages_make_the_file_be_rewritten(memory, database, files_hold):
+    id_ = memory.add(SECRET)
+    with closing(sqlite3.connect(database)) as other:
+        # What a tool without secure delete would leave: pages that are free and still full.
+        other.execute("PRAGMA secure_delete = OFF")
+        other.execute("CREATE TABLE scratch (text)")
+        other.executemany("INSERT INTO scratch VALUES (?)", [(SECRET * 30,)] * 20)
+        other.execute("DROP TABLE scratch")
+        other.commit()
+    receipt = memory.forget(id_)
+    assert (receipt.residue, receipt.rewritten) == (0, True)
+    assert memory.check() == []
+    memory.close()
+    assert not files_hold("wine cellar")
 
 
 def test_an_unknown_id_among_known_ones_forgets_nothing(memory, sql):

@@ -1,5 +1,6 @@
 """Opening files: new, old, newer, foreign, damaged, by several processes at once."""
 
+import gc
 import os
 import sqlite3
 from contextlib import closing
@@ -13,7 +14,8 @@ from memsieve.errors import (
     StoreAccessError,
     StoreBusyError,
 )
-from memsieve.store import schema
+from memsieve.store import SQLite, schema
+from memsieve.store.raw import RAW_FILES
 from memsieve.store.schema import APPLICATION_ID, MIGRATIONS
 
 OPEN_AND_ADD = """
@@ -240,3 +242,12 @@ def test_a_closed_store_says_so_and_may_be_closed_again(store):
     store.close()
     with pytest.raises(Exception, match="closed"):
         store.namespaces()
+
+
+def test_an_object_that_nobody_holds_any_more_closes_itself(tmp_path):
+    store = SQLite(tmp_path / "agent.db")
+    key = store._held
+    assert RAW_FILES._users[key] == 1
+    del store
+    gc.collect()
+    assert key not in RAW_FILES._users

@@ -137,5 +137,6 @@ def _ask(texts: list[str]) -> None:
     out = console(stderr=True)
     for text in texts:
         out.print(one_line(text, 200), soft_wrap=True)
-    if not typer.confirm(f"Forget {len(texts)} for good?", err=True):
+    print(f"Forget {len(texts)} for good? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise MemsieveError("nothing was forgotten, as you chose")

@@ -82,24 +82,24 @@ def recollection(found: Recollection) -> None:
 
 def _hit(out: Console, hit: Hit, width: int) -> None:
     lead = Text.assemble((f"{hit.rank:>{width}}  ", "bold"), (f"{day(hit.item.said_at)}  ", "dim"))
-    _paragraph(out, lead, Text(spoken(hit.item), style="green" if hit.rank == 1 else ""))
+    _paragraph(out, lead, spoken(hit.item), "green" if hit.rank == 1 else "")
     parts = sorted(hit.why.items(), key=lambda part: -abs(part[1]))[:_N_FEATURES]
     why = ": " + ", ".join(f"{name} {share:+.2f}" for name, share in parts) if parts else ""
     place = ", ".join(part for part in (hit.item.session, hit.item.key, hit.id) if part)
     line = f"score {hit.score:.2f}{why} ({place})"
-    _paragraph(out, Text(" " * lead.cell_len), Text(line, style="dim"))
+    _paragraph(out, Text(" " * lead.cell_len), line, "dim")
 
 
-def _paragraph(out: Console, lead: Text, body: Text) -> None:
+def _paragraph(out: Console, lead: Text, body: str, style: str) -> None:
     """`lead`, then `body` beside it: wrapped with a hanging indent, or on one line in a pipe."""
     if not out.is_terminal:
-        out.print(lead + Text(one_line(body.plain)), soft_wrap=True)
+        out.print(lead + Text(one_line(body)), soft_wrap=True)
         return
-    text = visible(body.plain)
+    text = visible(body)
     if len(text) > _MAX_SHOWN:
         text = f"{text[: _MAX_SHOWN - 1]}…"
     room = max(out.width - lead.cell_len, 20)
-    for number, line in enumerate(Text(text, style=body.style).wrap(out, room)):
+    for number, line in enumerate(Text(text, style=style).wrap(out, room)):
         out.print((Text(" " * lead.cell_len) if number else lead) + line, soft_wrap=True)
 
 

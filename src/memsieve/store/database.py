@@ -24,7 +24,7 @@ class Database:
     def __init__(self, path: str | Path, timeout_s: float) -> None:
         self.path, self.timeout_s = _file_path(path), _checked_timeout_s(timeout_s)
         self._lock = threading.RLock()
-        self._is_writing = self._is_closed = False
+        self._is_writing, self._is_closed = False, True
         # SQLite puts its log beside the file that a symbolic link points to.
         self._file = self.path.resolve()
         with self._translated():
@@ -35,6 +35,12 @@ class Database:
             except BaseException:
                 RAW_FILES.release(self._held)
                 raise
+        self._is_closed = False
+
+    def __del__(self) -> None:
+        # A script that ends without closing leaves no open file behind, and no warning of one.
+        if not getattr(self, "_is_closed", True):
+            self.close()
 
     def close(self) -> None:
         """Close the connection; the object cannot be used afterwards."""
