@@ -101,7 +101,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, default=None, help="also write the figures here")
     options = parser.parse_args(arguments)
     names, skipped = present(options.peers.split(","))
-    print("\n".join(skipped))
     systems = [system(name) for name in names]
     data = load(options.path, dataset="locomo")
     asked = [category for category in CATEGORIES if category in data.categories]
@@ -111,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         each.close()
     n_asked = len(found.reports[0].rows)
     print(f"LoCoMo, {n_asked:,} questions; other programs took {others.share:.0%} meanwhile")
-    print(text(found.reports))
+    print("\n".join([*skipped, "", text(found.reports)]))
     if options.json:
         options.json.write_text(json.dumps(found.to_json(), indent=1) + "\n", encoding="utf-8")
 

@@ -192,7 +192,7 @@ class LanceDB(Peer):
     """LanceDB's hybrid search: its full-text index, exact vectors, its rank fusion."""
 
     name = "lancedb"
-    what = "hybrid query, full-text index kept level by optimize(), no fsync of its own"
+    what = "hybrid query, optimize() when closed, no fsync of its own"
 
     @classmethod
     def missing(cls) -> str | None:
@@ -203,7 +203,7 @@ class LanceDB(Peer):
         self._base = import_module("lancedb").connect(str(folder / "lance"))
         held = (folder / "lance" / "turn.lance").exists()
         self._table = self._base.open_table("turn") if held else None
-        self._stale = False
+        self._grown = False
 
     def add_many(self, turns: Sequence[Message]) -> None:
         vectors = self._embedder.embed([turn.text for turn in turns])
@@ -214,22 +214,23 @@ class LanceDB(Peer):
         ]
         if self._table is None:
             self._table = self._base.create_table("turn", rows)
-            self._table.create_fts_index("text", use_tantivy=False, stem=True)
+            config = import_module("lancedb.index").FTS()
+            self._table.create_index("text", config=config)
         else:
             self._table.add(rows)
-        self._stale = True
+        self._grown = True
 
     def search(self, question: str, k: int) -> list[Found]:
         if self._table is None:
             return []
-        if self._stale:
-            self._table.optimize()
-            self._stale = False
         query = self._table.search(query_type="hybrid").text(question)
         rows = query.vector(self._embedder.embed([question])[0]).limit(k).to_list()
         return [Found(row["key"], row["text"]) for row in rows]
 
     def close(self) -> None:
+        # Until then what is not indexed yet is searched as well, only slowly.
+        if self._grown and self._table is not None:
+            self._table.optimize()
         self._table = None
 
 

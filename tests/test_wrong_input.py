@@ -289,7 +289,7 @@ def long_lived(tmp_path_factory):
         assert memory.check() == []
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=OPTIONS)
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=OPTIONS)
 @given(text=st.text(st.characters(), min_size=1, max_size=60))
 @example(text="\x00")
 @example(text="\ud800")
@@ -304,7 +304,7 @@ def test_any_text_that_is_accepted_comes_back_verbatim(long_lived, text):
     assert len(long_lived.recall(text, k=3)) <= 3
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=OPTIONS)
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=OPTIONS)
 @given(question=st.text(st.characters(), min_size=1, max_size=200))
 @example(question="\ud800 \udfff")
 @example(question="\x00")
@@ -326,7 +326,7 @@ _JSON = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=OPTIONS)
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=OPTIONS)
 @given(metadata=st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), _JSON))
 def test_any_metadata_that_json_holds_comes_back(long_lived, metadata):
     item = long_lived.get(long_lived.add("Something with metadata.", metadata=metadata))
@@ -339,7 +339,7 @@ _MOMENTS = st.datetimes(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=OPTIONS)
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=OPTIONS)
 @given(at=_MOMENTS)
 def test_any_moment_comes_back(long_lived, at):
     item = long_lived.get(long_lived.add("Something at some time.", at=at))

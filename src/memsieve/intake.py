@@ -49,7 +49,10 @@ def as_moment(at: datetime | str | None, now: datetime | None = None) -> datetim
         return parse_when(at, now=now)
     if not isinstance(at, datetime):
         raise ParameterError(f"at must be a datetime or text such as '2026-03-02', got {at!r}")
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError as error:
+        raise ParameterError(f"at lies outside the years 1 to 9999 in UTC: {at!r}") from error
 
 
 def _stated(given: Addable) -> dict[str, Any]:
@@ -59,7 +62,7 @@ def _stated(given: Addable) -> dict[str, Any]:
         return {name: getattr(given, name) for name in _FIELDS if getattr(given, name) is not None}
     if isinstance(given, Mapping):
         stated = {_ALIASES.get(name, name): value for name, value in given.items()}
-        if unknown := sorted(set(stated) - _FIELDS):
+        if unknown := sorted(map(str, set(stated) - _FIELDS)):
             raise ParameterError(
                 f"a message has no field {unknown[0]!r}: put it into 'metadata', or use one of "
                 f"{', '.join(sorted(_FIELDS))}"

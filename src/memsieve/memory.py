@@ -1,12 +1,8 @@
 """The facade: one object that remembers, recalls and forgets."""
 
 import builtins
-import hashlib
-import json
-import os
 import threading
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
@@ -15,8 +11,9 @@ from types import TracebackType
 from typing import Any, TextIO, TypedDict, Unpack, overload
 
 from memsieve import formats
+from memsieve.carrying import Progress, fingerprint, write_file, write_lines
 from memsieve.embed import Embedder, Static, from_spec
-from memsieve.errors import EmbedderMismatchError, NotFoundError, ParameterError, StoreAccessError
+from memsieve.errors import EmbedderMismatchError, NotFoundError, ParameterError
 from memsieve.intake import Addable, Analyst, as_message, as_moment
 from memsieve.recall import Recaller, Request, Scorer
 from memsieve.recollection import Recollection
@@ -24,9 +21,6 @@ from memsieve.store import SQLite
 from memsieve.store.base import Event, Finding, Job
 from memsieve.store.schema import MIGRATIONS
 from memsieve.types import NOTHING, Item, Message, Receipt
-
-Progress = Callable[[int, int], None]
-"""Called with (done, total) during long work."""
 
 _BATCH = 2_000
 _REINDEX_BATCH = 1_000
@@ -374,10 +368,12 @@ class Memory:
         return self._store.namespaces()
 
     def _known(self, namespace: str | None) -> str:
-        """The namespace of a call; one that was named must exist."""
-        name = self.namespace if namespace is None else _named(namespace)
-        if name != "default" and name not in (known := self._store.namespaces()):
-            listed = ", ".join(known) or "none yet"
+        """The namespace of a call; one that the call itself names must exist."""
+        if namespace is None:
+            return self.namespace
+        name = _named(namespace)
+        if name != "default" and not self._store.has_namespace(name):
+            listed = ", ".join(self._store.namespaces()) or "none yet"
             raise NotFoundError(f"no namespace is called {name!r}; there are: {listed}")
         return name
 
@@ -408,7 +404,7 @@ class Memory:
         self._refuse_own_file(path)
         place = self.namespace if namespace is None else _named(namespace)
         scan = formats.scan(path, format)
-        name = _fingerprint(path, scan.format, namespace, place)
+        name = fingerprint(path, scan.format, namespace, place)
         job = self._begin("import", name, scan.messages)
         before, places = self._n_items(), dict.fromkeys(scan.namespaces)
         reader = islice(formats.read(path, scan.format), job.done, None)
@@ -458,21 +454,9 @@ class Memory:
         name = self._known(namespace)
         total = self._store.counts().get(name, {}).get("items", 0)
         if not isinstance(path, str | Path):
-            return _write_lines(self._store.walk(name), path, total, progress)
+            return write_lines(self._store.walk(name), path, total, progress)
         self._refuse_own_file(path)
-        target = Path(path)
-        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
-        try:
-            with partial.open("w", encoding="utf-8") as file:
-                count = _write_lines(self._store.walk(name), file, total, progress)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(target)
-        except OSError as error:
-            raise StoreAccessError(f"cannot write {target}: {error.strerror}") from error
-        finally:
-            partial.unlink(missing_ok=True)
-        return count
+        return write_file(self._store.walk(name), Path(path), total, progress)
 
     # Care
 
@@ -505,7 +489,8 @@ class Memory:
         All texts are analysed and embedded anew and compared with what is stored. With `fix`,
         what is derived is rebuilt; canonical rows are only reported.
         """
-        return self._store.check(self._analyst.index, self.embedder.identity, fix=fix)
+        analyst = self._analyst  # one look: a reindex in another thread replaces it
+        return self._store.check(analyst.index, analyst.embedder.identity, fix=fix)
 
     def stats(self) -> dict[str, Any]:
         """Counts per namespace, sizes in bytes, the embedder and the schema."""
@@ -550,33 +535,3 @@ def _equal(**given: str | None) -> dict[str, str]:
         if value is not None and not isinstance(value, str):
             raise ParameterError(f"{name} must be text to filter by, got {value!r}")
     return {name: value for name, value in given.items() if value is not None}
-
-
-def _fingerprint(path: str | Path, *how: str | None) -> str:
-    """Names an import by what is read, as it stands, and how: another file is another job."""
-    place = Path(path).resolve()
-    files = sorted(place.rglob("*")) if place.is_dir() else [place]
-    states = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()]
-    return hashlib.blake2b(repr((states, how)).encode(), digest_size=16).hexdigest()
-
-
-def _write_lines(items: Iterator[Item], file: TextIO, total: int, progress: Progress | None) -> int:
-    count = 0
-    for count, item in enumerate(items, 1):
-        row = {
-            "key": item.key or item.id,
-            "at": item.said_at.isoformat(),
-            "session": item.session,
-            "speaker": item.speaker,
-            "role": item.role,
-            "kind": item.kind,
-            "source": item.source,
-            "trust": item.trust,
-            "text": item.text,
-            "metadata": dict(item.metadata),
-        }
-        stated = {name: value for name, value in row.items() if value not in (None, {})}
-        file.write(json.dumps(stated, ensure_ascii=False) + "\n")
-        if progress and count % 1_000 == 0:
-            progress(count, total)
-    return count

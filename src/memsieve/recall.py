@@ -52,9 +52,11 @@ class Request:
             raise ParameterError("the question must not be empty: say what to look for")
         for name in ("budget_tokens", "k", "neighbours"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | np.integer):
                 raise ParameterError(f"{name} must be a whole number, got {value!r}")
-            if value is not None and value < 0:
+            if value < 0:
                 raise ParameterError(f"{name} must be >= 0, got {value}")
         if self.neighbours > GAP:
             raise ParameterError(f"neighbours must be at most {GAP}, got {self.neighbours}")
@@ -158,15 +160,19 @@ class Recaller:
         picked = list(selection.picked)
         items = self._store.items(block.seq[docs[picked + rest]].tolist())
         hits = _hits(items, picked + rest, block.seq[docs], scores)
-        kept = tuple(hit for hit in hits if hit.rank <= len(picked))
+        kept = [hit for hit in hits if hit.rank <= len(picked)]
+        left = [
+            (hit, selection.trace.reason(rest[hit.rank - len(picked) - 1]))
+            for hit in hits[len(kept) :]
+        ]
         if self._custom_count:
-            kept = self._trimmed(kept, request)
+            left = self._trim(kept, request) + left
         return Recollection(
             question=request.question,
-            hits=kept,
+            hits=tuple(kept),
             sessions=_sessions(block, score_sessions(block, found, scores.values)),
-            left_out=tuple(hit for hit in hits if hit.rank > len(picked)),
-            reasons=tuple(selection.trace.reason(i) for i in rest),
+            left_out=tuple(hit for hit, _ in left),
+            reasons=tuple(reason for _, reason in left),
             n_candidates=docs.size,
             budget_tokens=request.budget_tokens,
             cite=request.cite,
@@ -208,12 +214,17 @@ class Recaller:
         counts = [self._count(spoken(found[s])) if s in found else 0 for s in block.seq[docs]]
         return np.array(counts, dtype=np.int64)
 
-    def _trimmed(self, hits: tuple[Hit, ...], request: Request) -> tuple[Hit, ...]:
+    def _trim(self, hits: list[Hit], request: Request) -> list[tuple[Hit, str]]:
         """Drop the last picked until the text fits: counts of lines may not add up exactly."""
         budget = request.budget_tokens
-        while hits and budget is not None and self._count(render(hits, cite=request.cite)) > budget:
-            hits = hits[:-1]
-        return hits
+        dropped: list[tuple[Hit, str]] = []
+        while hits and budget is not None:
+            tokens = self._count(render(hits, cite=request.cite))
+            if tokens <= budget:
+                break
+            reason = f"dropped: the whole text has {tokens} tokens, {budget} are allowed"
+            dropped.insert(0, (hits.pop(), reason))
+        return dropped
 
 
 def _first(labels: np.ndarray, n_labels: int) -> np.ndarray:

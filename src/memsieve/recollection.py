@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import overload
 
+from memsieve.errors import NotFoundError
 from memsieve.types import Hit, Item, SessionHit
 
 
@@ -91,8 +92,17 @@ class Recollection:
         return tuple(hit.id for hit in self.hits)
 
     def cited(self, number: int) -> Hit:
-        """The hit that `[number]` in a citing context stands for."""
-        return next(hit for hit in self.hits if hit.rank == number)
+        """The hit that `[number]` in a citing context stands for.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none.
+        """
+        for hit in self.hits:
+            if hit.rank == number:
+                return hit
+        raise NotFoundError(f"no hit is cited as [{number}]: there are 1 to {len(self.hits)}")
 
     def __len__(self) -> int:
         return len(self.hits)

@@ -44,7 +44,7 @@ def _metadata_problem(metadata: Any) -> str | None:
         return None
     try:
         written = json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         return f"metadata must be a mapping that JSON can hold: {error}"
     half = _half_surrogate(written)
     return half and f"metadata: {half}"

@@ -143,8 +143,9 @@ class SessionHit:
 class Receipt:
     """Proof of a forgetting: what went, when, and what a search of the file still found.
 
-    `residue` counts places in the database files that still held a forgotten text; 0 is the
-    promise, and the file is rewritten if the first search finds any.
+    `residue` counts pieces of forgotten text that the database files still hold; 0 is the promise,
+    and the file is rewritten if the first search finds any. It can only be more while a reader
+    keeps an old state open; `check(fix=True)` completes the work when that reader is gone.
     """
 
     ids: tuple[str, ...]

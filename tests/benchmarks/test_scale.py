@@ -1,5 +1,6 @@
 """The scale run from end to end on a few hundred turns, and its table."""
 
+import doctest
 import json
 
 import pytest
@@ -65,3 +66,10 @@ def test_memory_and_disk_are_measured(bench, tmp_path):
     with machine.company() as others:
         assert others.share == 0
     assert 0 <= others.share <= 1
+
+
+@pytest.mark.parametrize("name", ["corpus", "peers", "table"])
+def test_the_examples_in_the_scripts_run(bench, name):
+    failed, attempted = doctest.testmod(bench(name))
+    assert failed == 0
+    assert attempted > 0

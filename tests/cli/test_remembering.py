@@ -173,7 +173,7 @@ def test_neighbours_come_with_a_hit(good, talk):
 def test_list_is_a_line_for_each_item_in_the_order_written(good, talk):
     lines = good("list").lines
     assert [line.split()[0] for line in lines] == talk
-    assert lines[1].endswith("  2026-03-02 00:00  Ben: Do you still bake?")
+    assert lines[1].endswith("  02 Mar 2026  Ben: Do you still bake?")
     assert [line.split()[0] for line in good("list", "--newest", "--limit", "2").lines] == [
         talk[2], talk[1],
     ]  # fmt: skip

@@ -28,7 +28,7 @@ def words(reason, first=0.0, second=0.0):
         (Reason.ITEMS, 1, 0, "dropped: the budget of 1 item is full"),
         (Reason.TOKENS, 34, 20, "dropped: 34 tokens do not fit in the 20 left"),
         (Reason.TOKENS, 1, 0, "dropped: 1 token does not fit in the 0 left"),
-        (Reason.HEADER, 9, 4, "dropped: 9 tokens with its group's opening do not fit in the 4 left"),
+        (Reason.HEADER, 9, 4, "dropped: 9 tokens with its group's start do not fit in the 4 left"),
         (Reason.BYTES, 70000, 512, "dropped: 70000 bytes do not fit in the 512 left"),
         (Reason.STOPPED, 3, 0, "dropped: packing stopped at item 3, which did not fit"),
         (Reason.BELOW, 0.31, 0.5, "dropped: below the threshold 0.5"),
@@ -59,7 +59,8 @@ def test_the_table_holds_picks_in_their_order_and_then_the_rest():
 def test_names_the_tokens_of_a_group_that_would_have_to_be_opened():
     items = Candidates(relevance=[0.9, 0.8], tokens=[5, 5], group=[0, 1], group_tokens=[2, 4])
     found = TopK().select(items, budget_tokens=14)
-    assert found.trace.reason(1) == "dropped: 9 tokens with its group's opening do not fit in the 7 left"
+    reason = "dropped: 9 tokens with its group's start do not fit in the 7 left"
+    assert found.trace.reason(1) == reason
 
 
 @pytest.mark.parametrize(

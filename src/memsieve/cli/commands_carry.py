@@ -67,10 +67,10 @@ def export(
 
     with door.memory(embeds=False) as memory:
         if path == "-":
-            memory.export(sys.stdout)
+            memory.export(sys.stdout, namespace=door.namespace)
             return
         with bar(f"exporting {Path(path).name}") as progress:
-            n_items = memory.export(path, progress=progress)
+            n_items = memory.export(path, namespace=door.namespace, progress=progress)
         namespace = memory.namespace
     if door.json:
         from memsieve.cli.records import as_json

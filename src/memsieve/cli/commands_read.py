@@ -67,6 +67,7 @@ def recall(
             metadata=pairs(metadata),
             neighbours=neighbours,
             cite=cite,
+            namespace=door.namespace,
         )
         elsewhere = _elsewhere(memory.namespace, memory.namespaces()) if not found else ""
     if door.json:
@@ -137,6 +138,7 @@ def list_(
             metadata=pairs(metadata),
             newest_first=newest,
             with_superseded=superseded,
+            namespace=door.namespace,
         )
         elsewhere = _elsewhere(memory.namespace, memory.namespaces()) if not items else ""
     if door.json:

@@ -65,12 +65,11 @@ class Door:
         path = self.path
         embedder = self.named_embedder(self.embedder)
         if path.exists():
-            embedder = embedder or self._held_embedder(path, embeds)
+            embedder = self._held_embedder(path, embeds) if embedder is None else embedder
         elif makes:
             if embedder is not None:
-                _ = (
-                    embedder.dimensions
-                )  # one that cannot be reached is to fail before a file is made
+                # One that cannot be reached is to fail before a file is made.
+                _ = embedder.dimensions
             self._make_folder(path.parent)
         else:
             raise NotFoundError(

@@ -37,6 +37,7 @@ class Program(TyperGroup):
             sys.stdout.flush()
         except Exception as error:
             log.debug("the command failed", exc_info=True)
+            _drop_output()
             code, kind, message = _told(error)
             if message:
                 report(kind, message, as_json="--json" in _before_dashes(argv))
@@ -53,10 +54,9 @@ class Program(TyperGroup):
 def report(kind: str, message: str, *, as_json: bool) -> None:
     """Print one line on stderr, whatever the message holds."""
     line = "".join(letter if letter.isprintable() else " " for letter in message)
-    if as_json:
-        print(json.dumps({"error": {"type": kind, "message": line}}), file=sys.stderr)
-    else:
-        print(f"memsieve: {line}", file=sys.stderr)
+    plain = f"memsieve: {line}"
+    shown = json.dumps({"error": {"type": kind, "message": line}}) if as_json else plain
+    print(shown, file=sys.stderr, flush=True)
 
 
 def _told(error: Exception) -> tuple[int, str, str]:
@@ -69,15 +69,11 @@ def _told(error: Exception) -> tuple[int, str, str]:
     if isinstance(error, ClickError):
         return int(getattr(error, "exit_code", USAGE)), "UsageError", _usage(error)
     if isinstance(error, OSError):
-        _drop_output()
         what = error.strerror or str(error)
         message = f"cannot use {error.filename}: {what}" if error.filename else what
         return FAILED, kind, "" if isinstance(error, BrokenPipeError) else message
-    return (
-        FAILED,
-        kind,
-        f"a mistake in memsieve, please report it: {kind}: {error} ('--verbose' tells where)",
-    )
+    what = f"a mistake in memsieve, please report it: {kind}: {error}"
+    return FAILED, kind, f"{what} ('--verbose' tells where)"
 
 
 def _usage(error: Exception) -> str:
@@ -89,7 +85,7 @@ def _usage(error: Exception) -> str:
 
 
 def _drop_output() -> None:
-    """Keep Python from failing once more on what stdout could not take when the process ends."""
+    """Write what was printed; where stdout takes no more, Python is not to try again at its end."""
     try:
         sys.stdout.flush()
     except OSError:

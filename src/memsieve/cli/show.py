@@ -110,19 +110,20 @@ def _left_out(found: Recollection) -> list[str]:
         first, *others = [hit for hit, _ in group]
         more = f" and {len(others)} more" if others else ""
         text = one_line(spoken(first.item), _MAX_LEFT_OUT)
-        lines.append(f"left out: {text!s}{more} ({reason.removeprefix('dropped: ')})")
+        lines.append(f"left out: {text}{more} ({reason.removeprefix('dropped: ')})")
     return lines
 
 
 def items(listed: Sequence[Item]) -> None:
-    """One line for each item: its id, when it was said, who said what."""
+    """One line for each item: its id, the day it was said, who said what."""
     out = console()
     for item in listed:
-        lead = f"{item.id}  {minute(item.said_at)}  "
-        limit = out.width - len(lead) if out.is_terminal else None
+        lead = Text(f"{item.id}  {day(item.said_at)}  ", style="dim")
         replaced = "" if item.invalid_at is None else "(replaced) "
-        line = one_line(replaced + spoken(item), limit)
-        out.print(Text(lead, style="dim") + Text(line), soft_wrap=True, crop=False)
+        text = Text(one_line(replaced + spoken(item)))
+        if out.is_terminal:
+            text.truncate(max(out.width - lead.cell_len, 20), overflow="ellipsis")
+        out.print(lead + text, soft_wrap=True)
 
 
 def item(one: Item) -> None:

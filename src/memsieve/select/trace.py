@@ -62,7 +62,7 @@ _WORDS: dict[Reason, Callable[[float, float], str]] = {
     Reason.ITEMS: lambda a, b: f"dropped: the budget of {_some(a, 'item')} is full",
     Reason.TOKENS: lambda a, b: _misfit(a, "token", b),
     Reason.HEADER: lambda a, b: (
-        f"dropped: {_some(a, 'token')} with its group's opening do not fit in the {b:.0f} left"
+        f"dropped: {_some(a, 'token')} with its group's start do not fit in the {b:.0f} left"
     ),
     Reason.BYTES: lambda a, b: _misfit(a, "byte", b),
     Reason.STOPPED: lambda a, b: f"dropped: packing stopped at item {a:.0f}, which did not fit",

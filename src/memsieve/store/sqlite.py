@@ -67,6 +67,11 @@ class SQLite(Database):
         with self.reading() as run:
             return [row[0] for row in run("SELECT name FROM namespace ORDER BY id")]
 
+    def has_namespace(self, name: str) -> bool:
+        """Whether anything was ever written into a namespace."""
+        with self.reading() as run:
+            return _namespace(run, name) >= 0
+
     # Writing
 
     def insert(
