@@ -195,10 +195,13 @@ class Recaller:
         self, block: Block, docs: np.ndarray, scores: Scores, request: Request
     ) -> tuple[Selection, list[int]]:
         """The selection, and the best few that it left out."""
-        lines = self._counted_lines(block, docs) if self._custom_count else None
-        candidates = self._layout.candidates(
-            block, docs, scores.values, cite=request.cite, lines=lines
-        )
+        if request.budget_tokens is None and not request.neighbours:
+            candidates = Candidates(relevance=scores.values)
+        else:
+            lines = self._counted_lines(block, docs) if self._custom_count else None
+            candidates = self._layout.candidates(
+                block, docs, scores.values, cite=request.cite, lines=lines
+            )
         selector: Selector = TopK()
         if request.neighbours:
             selector = Windows(selector, before=request.neighbours, after=request.neighbours)

@@ -15,7 +15,7 @@ from memsieve.store.rows import COLUMNS, ITEM, columns_of, conditions_of, item_o
 from memsieve.store.writing import Forgetting, Insertion, Run
 from memsieve.types import NOTHING, Item, Receipt
 
-_PAGE = 50_000
+_PAGE = 20_000
 _VARIABLES = 900  # SQLite builds before 3.32 allow 999 bound variables in a statement
 
 
