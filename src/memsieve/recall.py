@@ -22,7 +22,7 @@ from memsieve.types import NOTHING, Hit, Item, SessionHit
 
 DEFAULT_K = 10
 _N_LEFT_OUT = 5
-_N_SESSIONS = 50
+_N_SESSIONS = 20
 _DAY = 86_400_000_000  # microseconds
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -37,9 +37,8 @@ class Scores:
 
     def why(self, i: int) -> dict[str, float]:
         """What each feature gave to candidate `i`, the largest share first."""
-        shares = self.parts[i]
-        order = np.argsort(-np.abs(shares), kind="stable")
-        return {self.names[j]: float(shares[j]) for j in order if shares[j]}
+        shares = zip(self.names, self.parts[i].tolist(), strict=True)
+        return dict(sorted((s for s in shares if s[1]), key=lambda share: -abs(share[1])))
 
 
 @dataclass(frozen=True, slots=True)
