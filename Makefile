@@ -29,7 +29,7 @@ $(DEV)/done: pyproject.toml
 $(TORCH)/done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(TORCH)
 	$(TORCH)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(TORCH)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt --editable ".[dev]"
+	$(TORCH)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt --editable ".[dev,test-torch]"
 	@touch $@
 
 demo: $(BASE)/done

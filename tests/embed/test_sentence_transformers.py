@@ -28,6 +28,7 @@ def build(folder, seed=0):
     return weights
 
 
+@pytest.mark.torch
 def test_vectors_are_the_models_own_with_length_one(tmp_path):
     weights = build(tmp_path / "model")
     embedder = SentenceTransformers(str(tmp_path / "model"), "cpu")
@@ -40,12 +41,14 @@ def test_vectors_are_the_models_own_with_length_one(tmp_path):
     assert embedder.embed([]).shape == (0, 4)
 
 
+@pytest.mark.torch
 def test_a_model_comes_back_from_its_identity(tmp_path):
     build(tmp_path / "model")
     embedder = from_spec(f"sentence-transformers:{tmp_path / 'model'}")
     assert from_spec(embedder.identity).identity == embedder.identity
 
 
+@pytest.mark.torch
 def test_a_model_with_other_weights_under_the_same_name_is_refused(tmp_path):
     build(tmp_path / "one")
     build(tmp_path / "two", seed=1)

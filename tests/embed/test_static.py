@@ -66,6 +66,7 @@ def test_no_texts_make_no_rows():
     assert Static().embed([]).shape == (0, 256)
 
 
+@pytest.mark.torch
 def test_equals_the_runtime_of_model2vec_on_the_same_float32_weights(tmp_path):
     model2vec = pytest.importorskip("model2vec", reason="model2vec is the reference")
     tokenizers = pytest.importorskip("tokenizers", reason="model2vec's tokeniser")
