@@ -4,6 +4,7 @@ BASE := .venv/base
 DEV := .venv/dev
 TORCH := .venv/torch
 DEMO_DB := out/demo.db
+SIZES ?= 10000,100000
 LOCOMO ?= ../shared/data/locomo/dev.json
 
 .PHONY: help demo test check test-torch bench docs clean
@@ -50,7 +51,7 @@ test-torch: $(TORCH)/done
 
 bench: $(DEV)/done
 	$(DEV)/bin/python benchmarks/startup.py
-	$(DEV)/bin/python benchmarks/scale.py --sizes 10000,100000
+	$(DEV)/bin/python benchmarks/scale.py --sizes $(SIZES)
 	$(DEV)/bin/python benchmarks/locomo_peers.py $(LOCOMO)
 
 docs: $(DEV)/done
