@@ -5,6 +5,7 @@ The library counts tokens with it, so budgets mean the same with every embedder.
 
 import re
 import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate, chain
@@ -170,13 +171,14 @@ def _words(chunk: str) -> list[str]:
     return clean.translate(_SPLIT).split()
 
 
-class _PerCharacter(dict[int, str]):
+class _PerCharacter(dict[int, str], ABC):
     """A table for `str.translate` that fills itself from `rule` as characters turn up."""
 
     __slots__ = ()
 
+    @abstractmethod
     def rule(self, character: str) -> str:
-        raise NotImplementedError
+        """What stands for one character."""
 
     def __missing__(self, code: int) -> str:
         if len(self) >= CACHED_CHUNKS:
