@@ -1,0 +1,173 @@
+"""A reader made of a language's table: texts in, times out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from functools import cached_property
+
+from memsieve.timeline.grammar import parse
+from memsieve.timeline.lexing import Lexer
+from memsieve.timeline.nodes import Ago, Context, Node
+from memsieve.timeline.table import KINDS, SESSION, TIME, Table, Token
+from memsieve.timeline.wall import Span
+from memsieve.types import Interval, Mention
+
+VERSION = 1
+"""Of the readings: files whose times an older version read are offered to be read anew."""
+_CLAUSE_MARKS = frozenset({"comma", "and", "und"})
+_WEIGHTS = ((1.0,), (0.7, 0.3), (0.6, 0.25, 0.15))
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """Words that speak of time: text[first:last].
+
+    kind: "time", "duration", "frequency", "clock" (a time of day without a day) or "session" (a
+    conversation, -1 the last one, -2 the one before, 0 this one, "first"); only a time has
+    `readings`, pairs of interval and weight, the likeliest first, weights adding up to 1.
+    """
+
+    kind: str
+    first: int
+    last: int
+    readings: tuple[tuple[Interval, float], ...] = ()
+    is_relative: bool = False
+    session: int | str | None = None
+
+
+@dataclass(frozen=True)
+class TableReader:
+    """Reads time by a table; `day_first` reads 8/5/2023 as the 8th of May."""
+
+    table: Table
+    day_first: bool = False
+
+    @cached_property
+    def _lexer(self) -> Lexer:
+        return Lexer(self.table, self.day_first)
+
+    @property
+    def identity(self) -> str:
+        version = f"{self.table.name}@{VERSION}"
+        return version + (":day-first" if self.day_first else "")
+
+    def mentions(
+        self, text: str, clock: datetime, *, looks_back: bool = False
+    ) -> tuple[Mention, ...]:
+        """The likeliest reading of every time in `text`; see `timeline.Reader`."""
+        if not self._lexer.could_hold(text):
+            return ()
+        return tuple(
+            Mention(one.first, one.last, *one.readings[0], one.is_relative)
+            for one in self.expressions(text, clock, looks_back=looks_back)
+            if one.readings
+        )
+
+    def expressions(
+        self, text: str, clock: datetime, *, looks_back: bool = False
+    ) -> list[Expression]:
+        """Everything in `text` that speaks of time, durations and frequencies too.
+
+        Parameters
+        ----------
+        clock
+            Aware: the moment against which "yesterday" is read, in the speaker's zone.
+        looks_back
+            Whether a sentence without a hint looks back for certain, as questions to a memory do.
+        """
+        tokens = self._lexer.tokens(text)
+        words = [
+            ("," if token.kind in _CLAUSE_MARKS else token.kind[1:], token.first)
+            for token in tokens
+            if token.kind[:1] in "_;" or token.kind in _CLAUSE_MARKS
+        ]
+        left = parse(self.table, tokens)
+        now = clock.replace(tzinfo=None)
+        found = [
+            self._expression(token, left, at, words, now, clock.tzinfo, looks_back)
+            for at, token in enumerate(left)
+            if token.kind in KINDS
+        ]
+        return [one for one in found if one is not None]
+
+    def _expression(
+        self,
+        token: Token,
+        tokens: Sequence[Token],
+        at: int,
+        words: Sequence[tuple[str, int]],
+        now: datetime,
+        zone: tzinfo | None,
+        looks_back: bool,
+    ) -> Expression | None:
+        last = token.last
+        if at + 1 < len(tokens) and tokens[at + 1].kind == "POSS":
+            last = tokens[at + 1].last
+        if token.kind == SESSION:
+            return Expression("session", token.first, last, session=token.value)
+        if token.kind != TIME:
+            return Expression(token.kind.lower(), token.first, last)
+        in_clause, in_sentence = self._looks_ahead(words, token.first)
+        node: Node = token.value
+        if isinstance(node, Ago) and node.only_ahead and in_clause is False:
+            return Expression("duration", token.first, last)
+        ahead = in_sentence if in_clause is None else in_clause
+        ahead = False if ahead is None and looks_back else ahead
+        try:
+            spans = node.spans(Context(now, ahead))
+            readings = _weighted([_interval(span, zone) for span in spans])
+        except (ValueError, OverflowError):  # no such day, or beyond the years 1 to 9999
+            return None
+        return Expression("time", token.first, last, readings, node.is_relative)
+
+    def _looks_ahead(
+        self, words: Sequence[tuple[str, int]], first: int
+    ) -> tuple[bool | None, bool | None]:
+        """Whether the words of the clause, and of the sentence, look ahead (True) or back.
+
+        In each the nearest cue before the time decides, else the first behind it; None without.
+        """
+        clause: bool | None = None
+        sentence: bool | None = None
+        is_sure, clause_is_over = False, False
+        for word, at in words:
+            if not word:  # a sentence ends
+                if at >= first:
+                    break
+                clause, sentence, is_sure = None, None, False
+                continue
+            if word == ",":
+                clause_is_over = at >= first
+                clause = clause if clause_is_over else None
+                continue
+            cue = self._cue(word, is_sure)
+            if cue is None:
+                continue
+            if at >= first:
+                if clause is None and not clause_is_over:
+                    clause = cue
+                sentence = cue if sentence is None else sentence
+                break
+            clause = sentence = cue
+            is_sure = is_sure or word in self.table.sure_ahead
+        return clause, sentence
+
+    def _cue(self, word: str, is_sure: bool) -> bool | None:
+        table = self.table
+        if word in table.ahead:
+            return True
+        if word in table.participles or (
+            table.back_ending and len(word) > 4 and word.endswith(table.back_ending)
+        ):
+            return None if is_sure else False
+        return False if word in table.back else None
+
+
+def _interval(span: Span, zone: tzinfo | None) -> Interval:
+    start, end = (moment and moment.replace(tzinfo=zone) for moment in span[:2])
+    return Interval(start, end, span.precision)
+
+
+def _weighted(intervals: Sequence[Interval]) -> tuple[tuple[Interval, float], ...]:
+    distinct = list(dict.fromkeys(intervals))[: len(_WEIGHTS)]
+    return tuple(zip(distinct, _WEIGHTS[len(distinct) - 1], strict=True))
