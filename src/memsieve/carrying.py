@@ -29,7 +29,7 @@ def write_lines(items: Iterator[Item], file: TextIO, total: int, progress: Progr
     for count, item in enumerate(items, 1):
         row = {
             "key": item.key or item.id,
-            "at": item.said_at.isoformat(),
+            "at": item.said_local.isoformat(),
             "session": item.session,
             "speaker": item.speaker,
             "role": item.role,

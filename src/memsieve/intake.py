@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from datetime import UTC, datetime
+from datetime import date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ import numpy as np
 from memsieve.embed import Embedder, WordPiece
 from memsieve.embed.quantise import pack
 from memsieve.errors import InputError, ParameterError
-from memsieve.formats.when import parse_when
+from memsieve.formats.when import aware, parse_when
 from memsieve.rules import field_problem, text_problem
 from memsieve.search.words import terms
-from memsieve.store.base import IndexRow, Record
-from memsieve.types import Message
+from memsieve.store.base import IndexRow, Record, TimeRow
+from memsieve.timeline import Reader, annotated
+from memsieve.types import Interval, Mention, Message
 
 Addable = str | Message | Mapping[str, Any]
 _FIELDS = {field.name for field in fields(Message)}
@@ -38,11 +40,12 @@ def as_message(given: Addable, **defaults: Any) -> Message:
         raise InputError(problem)
     if problem := field_problem(message):
         raise ParameterError(problem)
-    return replace(message, at=as_moment(message.at))
+    at = as_moment(message.at)
+    return message if at is message.at else replace(message, at=at)
 
 
 def as_moment(at: datetime | str | None, now: datetime | None = None) -> datetime | None:
-    """An aware moment in UTC; a naive one is read as UTC, text as `parse_when` reads it."""
+    """An aware moment at its own fixed offset; a naive one is UTC, text read by `parse_when`."""
     if at is None:
         return None
     if isinstance(at, str):
@@ -50,7 +53,7 @@ def as_moment(at: datetime | str | None, now: datetime | None = None) -> datetim
     if not isinstance(at, datetime):
         raise ParameterError(f"at must be a datetime or text such as '2026-03-02', got {at!r}")
     try:
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        return aware(at)
     except OverflowError as error:
         raise ParameterError(f"at lies outside the years 1 to 9999 in UTC: {at!r}") from error
 
@@ -59,7 +62,7 @@ def _stated(given: Addable) -> dict[str, Any]:
     if isinstance(given, str):
         return {"text": given}
     if isinstance(given, Message):
-        return {name: getattr(given, name) for name in _FIELDS if getattr(given, name) is not None}
+        return {n: value for n in _FIELDS if (value := getattr(given, n)) is not None}
     if isinstance(given, Mapping):
         stated = {_ALIASES.get(name, name): value for name, value in given.items()}
         if unknown := sorted(map(str, set(stated) - _FIELDS)):
@@ -74,10 +77,10 @@ def _stated(given: Addable) -> dict[str, Any]:
 
 
 class Analyst:
-    """Turns checked messages into records: words, tokens and vectors in batches."""
+    """Turns checked messages into records: words, tokens, vectors and times in batches."""
 
-    def __init__(self, embedder: Embedder) -> None:
-        self.embedder = embedder
+    def __init__(self, embedder: Embedder, timeline: Reader) -> None:
+        self.embedder, self.timeline = embedder, timeline
         self._pieces = WordPiece.shipped()
 
     def count(self, text: str) -> int:
@@ -86,11 +89,21 @@ class Analyst:
 
     def records(self, messages: Sequence[Message], now: datetime) -> list[Record]:
         """Records in the order of `messages`; what has no date was said `now`."""
-        rows = self.index([message.text for message in messages])
-        return [
-            Record(message, message.at or now, row)
-            for message, row in zip(messages, rows, strict=True)
-        ]
+        texts = [message.text for message in messages]
+        clocks = [message.at or now for message in messages]
+        derived = zip(messages, clocks, self.index(texts), self.times(texts, clocks), strict=True)
+        return [Record(*parts) for parts in derived]
+
+    def times(self, texts: Sequence[str], clocks: Sequence[datetime]) -> list[TimeRow]:
+        """The times of each text, read against the clock of whoever said it."""
+        return [self._times(text, clock) for text, clock in zip(texts, clocks, strict=True)]
+
+    def _times(self, text: str, clock: datetime) -> TimeRow:
+        mentions = tuple(self.timeline.mentions(text, clock))
+        dated_tokens = 0
+        if any(mention.is_relative for mention in mentions):
+            dated_tokens = self.count(annotated(text, mentions, clock)) - self.count(text)
+        return TimeRow(mentions, _happened(mentions, clock), dated_tokens)
 
     def index(self, texts: Sequence[str]) -> list[IndexRow]:
         """The index row of each text."""
@@ -103,3 +116,19 @@ class Analyst:
                      code.tobytes(), float(scale))
             for text, code, scale in zip(texts, codes, scales, strict=True)
         ]  # fmt: skip
+
+
+def _happened(mentions: Sequence[Mention], clock: datetime) -> Interval:
+    """The interval of the surest mention, the first of equals; without any, the clock's day."""
+    if mentions:
+        return max(mentions, key=lambda mention: mention.weight).interval
+    return _day(clock.date(), clock.tzinfo)
+
+
+@lru_cache(maxsize=16)  # what is said in one go is mostly said on one day
+def _day(day: date, zone: tzinfo | None) -> Interval:
+    start = datetime.combine(day, time.min, zone)
+    try:
+        return Interval(start, start + timedelta(days=1))
+    except OverflowError:  # the last day that a datetime can name
+        return Interval(start, None)

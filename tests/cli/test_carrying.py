@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from memsieve.embed import Static
+from memsieve.timeline import DEFAULT_TIMELINE, from_spec
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "conversations"
+
+READER = from_spec(DEFAULT_TIMELINE).identity
 
 
 def test_an_import_says_what_it_did_and_the_second_adds_nothing(good):
@@ -108,7 +111,7 @@ def test_stats_count_by_namespace(good, talk, database):
     good("add", "The bank closes at four.", "--namespace", "bank")
     lines = good("stats").lines
     assert lines[0].startswith(f"{database}: ")
-    assert lines[0].endswith(f"embedder {Static().identity}")
+    assert lines[0].endswith(f"embedder {Static().identity}, timeline {READER}")
     assert [line.split() for line in lines[1:]] == [
         ["namespace", "items", "sessions", "tokens", "superseded"],
         ["default", "3", "2", str(7 + 6 + 8), "0"],
@@ -116,6 +119,7 @@ def test_stats_count_by_namespace(good, talk, database):
     ]
     stats = good("stats", "--json").json
     assert stats["embedder"] == Static().identity
+    assert (stats["timeline"], stats["unread_times"]) == (READER, 0)
     assert stats["namespaces"]["default"]["items"] == 3
 
 
@@ -207,3 +211,56 @@ def test_an_endpoint_that_refuses_costs_nothing(cli, good, talk, spec, database,
     assert database.read_bytes() == before
     assert cli("add", "x", "--embedder", spec, db=tmp_path / "new.db").code == 1
     assert not (tmp_path / "new.db").exists()
+
+
+def test_reindex_reads_times_where_they_are_unread_or_the_reader_is_another(cli, good, talk):
+    assert good("reindex", "--time").lines == [f"times of 0 items read with {READER}"]
+    moved = good("reindex", "--time", "--timeline", "none", "--json").json
+    assert moved == {"times": 3, "timeline": "none"}
+    assert good("stats").lines[0].endswith("timeline none")
+    both = good("reindex", "--time", "--timeline", DEFAULT_TIMELINE, "--embedder", "none").lines
+    assert both == [
+        "0 items embedded with none", f"times of 3 items read with {READER}",
+    ]  # fmt: skip
+    good("check")
+
+
+def test_unread_times_are_told_by_stats_with_the_way_out(good, talk, database):
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("UPDATE item_index SET dated_tokens = NULL")
+        connection.commit()
+    assert good("stats").lines[1] == "times of 3 items not read: run memsieve reindex --time"
+    assert good("reindex", "--time", "--json").json["times"] == 3
+    good("check")
+
+
+def test_a_file_of_a_reader_that_is_gone_is_still_read_exported_and_moved(
+    cli, good, talk, database, tmp_path
+):
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("UPDATE meta SET value = 'sundial' WHERE key = 'timeline'")
+        connection.execute("UPDATE item_index SET dated_tokens = NULL")
+        connection.commit()
+    assert "times from the timeline sundial, which cannot be made" in cli("add", "x").error
+    assert good("stats", "--json").json["timeline"] == "sundial"
+    assert len(good("list").lines) == 3
+    assert good("export", tmp_path / "all.jsonl").code == 0
+    assert "name another with --timeline SPEC" in cli("reindex", "--time").error
+    assert good("reindex", "--time", "--timeline", "none", "--json").json["times"] == 3
+    assert good("add", "x").code == 0
+
+
+def test_an_offset_given_at_the_door_is_kept(good):
+    id_ = good("add", "Good morning.", "--at", "2026-03-02T07:00+09:00").out.strip()
+    item = good("get", id_, "--json").json
+    assert (item["said_at"], item["offset_minutes"]) == ("2026-03-01T22:00:00+00:00", 540)
+    assert item["happened"]["start"] == "2026-03-02T00:00:00+09:00"
+
+
+def test_mentions_are_printed_in_json(good):
+    id_ = good("add", "It was in May 2021.", "--at", "2026-03-02").out.strip()
+    (mention,) = good("get", id_, "--json").json["mentions"]
+    assert mention["interval"] == {
+        "start": "2021-05-01T00:00:00+00:00", "end": "2021-06-01T00:00:00+00:00",
+        "precision": "month",
+    }  # fmt: skip

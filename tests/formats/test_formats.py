@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, dataclass
-from datetime import UTC
 from typing import ClassVar
 
 import pytest
@@ -63,10 +62,10 @@ def test_reading_twice_gives_the_same_messages(name, files):
 
 
 @every_format
-def test_every_message_has_words_and_a_time_in_utc_or_none(name, files):
+def test_every_message_has_words_and_an_aware_time_or_none(name, files):
     for message in read(files / FIXTURES[name]):
         assert message.text.strip()
-        assert message.at is None or message.at.tzinfo is UTC
+        assert message.at is None or message.at.utcoffset() is not None
 
 
 @every_format

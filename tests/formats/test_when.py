@@ -1,6 +1,7 @@
 import contextlib
 import math
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -42,9 +43,33 @@ MARCH_2 = datetime(2026, 3, 2, tzinfo=UTC)
     ],
 )
 def test_reads_the_same_midnight_from_every_way_to_write_it(text):
+    assert parse_when(text) == MARCH_2
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [
+        ("2026-03-02", 0),
+        ("2026-03-02T14:05:00Z", 0),
+        ("2026-03-02 14:05 UTC", 0),
+        ("2026-03-02T14:05+05:30", 330),
+        ("Mon, 02 Mar 2026 14:05:00 -0330", -210),
+        (1772409600, 0),
+        (datetime(2026, 3, 2, 14, 5), 0),
+        (datetime(2026, 3, 2, 14, 5, tzinfo=ZoneInfo("Europe/Berlin")), 60),
+        (datetime(2026, 7, 2, 14, 5, tzinfo=ZoneInfo("Europe/Berlin")), 120),
+        (datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin")), 120),
+        (datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"), fold=1), 60),
+        # Mean time at Amsterdam: 19 minutes and 32 seconds.
+        (datetime(1920, 3, 2, 12, tzinfo=timezone(timedelta(minutes=19, seconds=32))), 19),
+        (datetime(1, 1, 1, 0, 0, 10, tzinfo=timezone(-timedelta(seconds=30))), 0),
+    ],
+)
+def test_a_moment_keeps_the_offset_it_was_written_in(text, minutes):
     moment = parse_when(text)
-    assert moment == MARCH_2
-    assert moment.tzinfo is UTC
+    assert moment.tzinfo == timezone(timedelta(minutes=minutes))
+    if isinstance(text, datetime) and text.tzinfo is not None:
+        assert moment == text.astimezone(UTC)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +125,7 @@ def test_fills_in_no_missing_day_month_or_year(text):
         "1:56 pm on 8 Maybe, 2023",
         "2026030214",
         "9999-12-31T23:59-05:00",
+        "0001-01-01T00:30+01:00",
         "２０２６-03-02",
         1772409600000,
         math.nan,
@@ -142,10 +168,11 @@ def test_what_python_writes_comes_back_as_the_same_moment(moment):
         with pytest.raises(DateError):
             parse_when(moment.isoformat())
     else:
-        assert parse_when(moment.isoformat()) == in_utc
+        read = parse_when(moment.isoformat())
+        assert (read, read.utcoffset()) == (in_utc, moment.utcoffset())
 
 
 @given(st.text(max_size=40) | st.text("0123456789 -/:.,TZapmMaryJune+", max_size=30))
-def test_any_text_is_read_as_utc_or_refused(text):
+def test_any_text_is_read_as_an_aware_moment_or_refused(text):
     with contextlib.suppress(DateError):
-        assert parse_when(text).tzinfo is UTC
+        assert parse_when(text).utcoffset() is not None

@@ -95,7 +95,7 @@ def test_other_processes_load_mended_rows_at_their_next_recall(opened, three, da
 
 
 def test_an_index_row_without_an_item_is_found_and_deleted(memory, three, damage, sql):
-    damage("INSERT INTO item_index VALUES (99, x'', x'', 0)")
+    damage("INSERT INTO item_index VALUES (99, x'', x'', 0, 0)")
     assert found(memory) == [("index row without an item", "seq 99", False)]
     assert found(memory, fix=True) == [("index row without an item", "seq 99", True)]
     assert memory.check() == []
@@ -216,3 +216,74 @@ def test_nothing_is_written_where_nothing_is_wrong(memory, three, sql):
     entries = sql("SELECT * FROM journal")
     assert memory.check(fix=True) == []
     assert sql("SELECT * FROM journal") == entries
+
+
+# Times
+
+DATED = ["It was yesterday, not in 2021.", "It is.", "It was so since 2020."]
+WRONG_TIMES = [
+    "DELETE FROM item_time WHERE item = 1",
+    "DELETE FROM item_time WHERE item = 1 AND n = 1",
+    "UPDATE item_time SET begins = begins + 1 WHERE item = 1 AND n = 1",
+    "UPDATE item_time SET ends = NULL WHERE item = 1 AND n = 0",
+    "UPDATE item_time SET precision = 'nonsense' WHERE item = 1 AND n = 0",
+    "UPDATE item_time SET weight = 0.25 WHERE item = 1 AND n = 0",
+    "UPDATE item_time SET is_relative = 1 WHERE item = 1 AND n = 1",
+    "UPDATE item_time SET last = 99 WHERE item = 1 AND n = 1",
+    "INSERT INTO item_time VALUES (1, 2, 0, 1, 0, 1, 'day', 1, 0)",
+    "UPDATE item SET happened_from = happened_from - 1 WHERE seq = 1",
+    "UPDATE item SET happened_precision = NULL WHERE seq = 1",
+    "UPDATE item_index SET dated_tokens = dated_tokens + 1 WHERE seq = 1",
+]
+
+
+@pytest.mark.parametrize("statement", WRONG_TIMES)
+def test_times_that_differ_from_the_text_are_found_and_read_anew(dated, damage, statement):
+    ids = dated.add(DATED, at="2026-03-02")
+    healthy = [dated.get(id_) for id_ in ids]
+    damage(statement)
+    wrong = ("times differ from what the text says", f"item {ids[0]}")
+    assert found(dated) == [(*wrong, False)]
+    assert found(dated, fix=True) == [(*wrong, True)]
+    assert dated.check() == []
+    assert [dated.get(id_) for id_ in ids] == healthy
+
+
+def test_times_without_an_item_are_found_and_deleted(dated, damage, sql):
+    dated.add(DATED)
+    for n in (0, 1):
+        damage(f"INSERT INTO item_time VALUES (99, {n}, 0, 1, 0, 1, 'day', 1, 0)")
+    assert found(dated) == [("times without an item", "seq 99", False)]
+    assert found(dated, fix=True) == [("times without an item", "seq 99", True)]
+    assert dated.check() == []
+    assert sql("SELECT count(*) FROM item_time") == [(3,)]
+
+
+def test_times_that_were_never_read_are_one_finding_and_read_by_fix(dated, sql):
+    healthy = [dated.get(id_) for id_ in dated.add(DATED)]
+    sql("UPDATE item_index SET dated_tokens = NULL")
+    sql("DELETE FROM item_time")
+    sql("UPDATE item SET happened_from = NULL, happened_to = NULL, happened_precision = NULL")
+    what = "times of 3 items not read: run memsieve reindex --time"
+    assert found(dated) == [(what, "times", False)]
+    assert found(dated, fix=True) == [(what, "times", True)]
+    assert dated.check() == []
+    assert dated.list() == healthy
+
+
+def test_a_lost_index_row_comes_back_with_its_times(dated, damage, sql):
+    dated.add(DATED)
+    before = sql("SELECT * FROM item_index")
+    damage("DELETE FROM item_index WHERE seq = 1")
+    assert [what for what, _, _ in found(dated, fix=True)] == ["no index row"]
+    assert sql("SELECT * FROM item_index") == before
+    assert dated.check() == []
+
+
+@pytest.mark.parametrize("said_at", ["'noon'", "1 << 62"])
+def test_an_item_said_at_no_moment_is_reported_and_stops_nothing(dated, damage, said_at):
+    ids = dated.add(DATED)
+    damage(f"UPDATE item SET said_at = {said_at} WHERE seq = 2")
+    reported = ("was said at no moment that there is", f"item {ids[1]}", False)
+    assert found(dated, fix=True) == [reported]
+    assert found(dated) == [reported]

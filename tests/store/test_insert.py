@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import pytest
 
 from memsieve.errors import EmbedderMismatchError, InputError
-from memsieve.store.base import Record
 from memsieve.types import Message
 
 
@@ -117,9 +116,9 @@ def test_an_error_in_the_middle_of_a_batch_writes_nothing_at_all(store, insert, 
     insert(store, "Before.")
     before = state(sql)
     good, bad = analyst.records([Message("Good."), Message("Bad.")], datetime.now(UTC))
-    bad = Record(Message("Bad.", trust=2.0), bad.said_at, bad.row)  # the table refuses it
+    bad = bad._replace(message=Message("Bad.", trust=2.0))  # the table refuses it
     with pytest.raises(Exception, match="CHECK constraint failed"):
-        store.insert("new", [good, bad], actor="test", embedder="none")
+        store.insert("new", [good, bad], actor="test", embedder="none", timeline="none")
     assert state(sql) == before
     insert(store, "After.")
     assert [item.text for item in store.walk("default")] == ["Before.", "After."]
@@ -128,14 +127,14 @@ def test_an_error_in_the_middle_of_a_batch_writes_nothing_at_all(store, insert, 
 def test_half_a_surrogate_pair_is_refused_as_input_and_writes_nothing(store, analyst, sql):
     before = state(sql)
     record = analyst.records([Message("Fine.")], datetime.now(UTC))[0]
-    broken = Record(Message("Fine.", speaker="\ud800"), record.said_at, record.row)
+    broken = record._replace(message=Message("Fine.", speaker="\ud800"))
     with pytest.raises(InputError, match="half of a surrogate pair"):
-        store.insert("default", [broken], actor="test", embedder="none")
+        store.insert("default", [broken], actor="test", embedder="none", timeline="none")
     assert state(sql) == before
 
 
 def test_an_empty_batch_does_not_even_make_the_namespace(store):
-    assert store.insert("nobody", [], actor="test", embedder="none") == []
+    assert store.insert("nobody", [], actor="test", embedder="none", timeline="none") == []
     assert store.namespaces() == []
 
 

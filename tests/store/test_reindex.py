@@ -1,8 +1,8 @@
-"""Another embedder: refused by default, moved to in steps that may be interrupted."""
+"""Another embedder or reader of time: refused by default, moved to in steps."""
 
 import pytest
 
-from memsieve.errors import EmbedderMismatchError
+from memsieve.errors import EmbedderMismatchError, ParameterError
 
 TEXTS = [f"Sentence {n} is about {word}." for n, word in enumerate(["tea", "rain", "jazz"] * 4)]
 
@@ -176,3 +176,100 @@ def test_a_mistaken_embedder_leaves_no_file_behind(opened, database):
     with pytest.raises(ValueError, match="embedder spec must be static"):
         opened(embedder="nonsense")
     assert not database.exists()
+
+
+# Times
+
+
+def unread(sql):
+    ((count,),) = sql("SELECT count(*) FROM item_index WHERE dated_tokens IS NULL")
+    return count
+
+
+def test_reading_times_with_another_reader_reads_all_of_them(dated, opened, words, sql):
+    dated.add(["It was in 2020.", "It is."])
+    assert dated.reindex(time=True, timeline="none") == 2
+    assert dated.timeline_reader.identity == "none"
+    assert sql("SELECT count(*) FROM item_time") == [(0,)]
+    assert dated.check() == []
+    assert opened(embedder="none").reindex(time=True, timeline=words()) == 2
+    assert opened(embedder="none", timeline=words()).list()[0].happened.start.year == 2020
+
+
+def test_reading_times_with_the_same_reader_reads_what_is_unread_and_mends_events(dated, sql):
+    ids = dated.add(["It was in 2020.", "It was in 2021.", "It is."])
+    before = [dated.get(id_) for id_ in ids]
+    assert dated.reindex(time=True) == 0
+    sql("DELETE FROM item_time WHERE item > 1")
+    sql("UPDATE item_index SET dated_tokens = NULL WHERE seq > 1")
+    sql("UPDATE item SET happened_from = NULL, happened_precision = NULL WHERE seq > 1")
+    assert dated.stats()["unread_times"] == 2
+    assert dated.get(ids[1]).happened is None
+    assert dated.reindex(time=True) == 2
+    assert [dated.get(id_) for id_ in ids] == before
+    assert (dated.stats()["unread_times"], dated.check()) == (0, [])
+
+
+def test_an_interrupted_reading_of_times_goes_on_where_it_was(dated, words, sql):
+    dated.add([f"It was in {1900 + n % 100}." for n in range(2_500)])
+
+    def cut(done, total):
+        assert total == 2_500
+        if done >= 2_000:
+            raise PowerCutError
+
+    with pytest.raises(PowerCutError):
+        dated.reindex(time=True, timeline=words("more words"), progress=cut)
+    assert unread(sql) == 500
+    assert dated.reindex(time=True, timeline=words("more words")) == 500
+    assert dated.check() == []
+
+
+def test_loaded_readers_see_the_new_times(dated, opened, words):
+    dated.add("It was in 2020.")
+    dated.reindex(time=True, timeline="none")
+    reader = opened(embedder="none")
+    assert reader.recall("2020")[0].item.mentions == ()
+    dated.reindex(time=True, timeline=words())
+    with pytest.raises(ParameterError, match="moved to the timeline words"):
+        reader.add("Too late.")
+    assert len(reader.recall("2020")[0].item.mentions) == 1
+    (block,) = reader._recaller.blocks._blocks.values()
+    assert len(block.event_doc) == 1
+
+
+def test_a_process_with_the_old_reader_is_told_and_changes_nothing(dated, opened, words, sql):
+    dated.add("It was in 2020.")
+    other = opened(embedder="none", timeline=words())
+    dated.reindex(time=True, timeline="none")
+    rows = sql("SELECT * FROM item_time"), sql("SELECT count(*) FROM item")
+    for call in (lambda: other.add("Too late."), lambda: other.check(fix=True)):
+        with pytest.raises(ParameterError, match=r"moved to the timeline none, .* words: open it"):
+            call()
+    assert (sql("SELECT * FROM item_time"), sql("SELECT count(*) FROM item")) == rows
+
+
+def test_two_readings_with_different_readers_cannot_mix(dated, opened, words, sql):
+    dated.add([f"It was in 2020, line {n}." for n in range(1_500)])
+    other = opened(embedder="none", timeline=words())
+
+    def overtake(done, total):
+        other.reindex(time=True, timeline="none")
+
+    with pytest.raises(ParameterError, match="moved to the timeline none"):
+        dated.reindex(time=True, timeline=words("more words"), progress=overtake)
+    assert (unread(sql), sql("SELECT count(*) FROM item_time")) == (0, [(0,)])
+    assert other.check() == []
+
+
+def test_vectors_and_times_may_be_made_anew_in_one_call(dated, letters):
+    dated.add(["It was in 2020.", "It is."])
+    assert dated.reindex(letters(), time=True, timeline="none") == 4
+    assert (dated.embedder.identity, dated.timeline_reader.identity) == ("letters", "none")
+    assert dated.check() == []
+
+
+@pytest.mark.parametrize("given", [{}, {"timeline": "none"}, {"embedder": "none", "timeline": "x"}])
+def test_a_reindex_of_nothing_is_refused(dated, given):
+    with pytest.raises(ParameterError, match=r"reindex needs an embedder, time=True or both"):
+        dated.reindex(**given)

@@ -11,13 +11,13 @@ from memsieve.errors import ParameterError, StoreError
 def check(
     door: Door,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Rebuild what is derived: index rows and vectors.")
+        bool, typer.Option("--fix", help="Rebuild what is derived: words, vectors and times.")
     ] = False,
 ) -> None:
     """Prove that the file is sound, or say what is not.
 
-    Every text is analysed and embedded anew and compared with what is stored. The exit code is 1
-    if findings remain.
+    Every text is analysed, embedded and read for times anew, and compared with what is stored. The
+    exit code is 1 if findings remain.
     """
     from memsieve.cli import records, show
     from memsieve.cli.progress import bar
@@ -49,8 +49,10 @@ def stats(door: Door) -> None:
         return
     show.line(
         f"{found['path']}: {found['file_bytes']:,} bytes, schema {found['schema']},"
-        f" embedder {found['embedder']}"
+        f" embedder {found['embedder']}, timeline {found['timeline']}"
     )
+    if found["unread_times"]:
+        show.line(f"times of {found['unread_times']:,} items not read: run memsieve reindex --time")
     names = ("items", "sessions", "tokens", "superseded")
     rows = [
         (namespace, *(f"{counts[name]:,}" for name in names))
@@ -59,26 +61,57 @@ def stats(door: Door) -> None:
     show.table(("namespace", *names), rows, right=names)
 
 
-def reindex(door: Door) -> None:
-    """Move the memory to another embedder.
+def reindex(
+    door: Door,
+    time: Annotated[
+        bool, typer.Option("--time", help="Read the times that texts name, where unread.")
+    ] = False,
+    timeline: Annotated[
+        str | None,
+        typer.Option(
+            "--timeline",
+            metavar="SPEC",
+            help="What to read times with, of all items if it is another than before."
+            " Default: the one the file has its times from.",
+        ),
+    ] = None,
+) -> None:
+    """Move the memory to another embedder, read the times of its texts, or both.
 
-    Every text is embedded anew; until that is done, items are found by their words. An
-    interrupted move goes on with the same command.
+    With --embedder every text is embedded anew; until that is done, items are found by their
+    words. With --time the times are read that are unread: those of a file from before times were
+    read, and all of them with another --timeline. What is interrupted goes on with the same
+    command.
     """
     from dataclasses import replace
 
     from memsieve.cli import records, show
     from memsieve.cli.progress import bar, resumable
+    from memsieve.timeline import from_spec
 
     chosen = door.named_embedder(door.embedder)
-    if chosen is None:
-        raise ParameterError("reindex needs to know where to: name it with --embedder SPEC")
+    if (chosen is None and not time) or (timeline is not None and not time):
+        raise ParameterError(
+            "reindex needs to know what: name it with --embedder SPEC, --time"
+            " or --time --timeline SPEC"
+        )
+    reader = None if timeline is None else from_spec(timeline)
+    done: dict[str, str | int] = {}
     # Opened as it is, with the embedder it is to leave, which may be gone from this machine.
-    with replace(door, embedder=None).memory(embeds=False) as memory:
-        chosen.embed(["tried before the old vectors go"])
-        with resumable(), bar(f"embedding with {chosen.identity}") as progress:
-            n_items = memory.reindex(chosen, progress=progress)
+    with replace(door, embedder=None).memory(embeds=False) as memory, resumable():
+        if chosen is not None:
+            chosen.embed(["tried before the old vectors go"])
+            with bar(f"embedding with {chosen.identity}") as progress:
+                done["items"] = memory.reindex(chosen, progress=progress)
+            done["embedder"] = chosen.identity
+        if time:
+            with bar("reading times") as progress:
+                done["times"] = memory.reindex(time=True, timeline=reader, progress=progress)
+            done["timeline"] = memory.timeline_reader.identity
     if door.json:
-        records.as_json({"embedder": chosen.identity, "items": n_items})
-    else:
-        show.line(f"{n_items:,} items embedded with {chosen.identity}")
+        records.as_json(done)
+        return
+    if "embedder" in done:
+        show.line(f"{done['items']:,} items embedded with {done['embedder']}")
+    if "timeline" in done:
+        show.line(f"times of {done['times']:,} items read with {done['timeline']}")

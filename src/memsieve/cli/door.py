@@ -8,13 +8,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from memsieve.errors import DateError, NotFoundError, ParameterError, StoreAccessError
+from memsieve.errors import (
+    DateError,
+    MissingExtraError,
+    NotFoundError,
+    ParameterError,
+    StoreAccessError,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
     from memsieve.embed import Embedder
     from memsieve.memory import Memory
+    from memsieve.types import Mention
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +57,9 @@ class Door:
     def memory(self, *, makes: bool = False, embeds: bool = True) -> "Memory":
         """Open the memory; with `makes`, a missing file is made.
 
-        Without `embeds` the embedder that the file was made with is only named, not loaded: so
-        items can be read, forgotten and taken elsewhere where its library or weights are gone.
+        Without `embeds` the embedder that the file was made with is only named, not loaded, and
+        so is a reader of time that cannot be made: so items can be read, forgotten and taken
+        elsewhere where a library or weights are gone.
 
         Raises
         ------
@@ -63,9 +71,11 @@ class Door:
         from memsieve.memory import Memory
 
         path = self.path
-        embedder = self.named_embedder(self.embedder)
+        embedder, timeline = self.named_embedder(self.embedder), None
         if path.exists():
-            embedder = self._held_embedder(path, embeds) if embedder is None else embedder
+            held = self._held(path)
+            embedder = embedder or self._held_embedder(held["embedder"], embeds)
+            timeline = None if embeds else _held_timeline(held["timeline"])
         elif makes:
             if embedder is not None:
                 # One that cannot be reached is to fail before a file is made.
@@ -77,7 +87,7 @@ class Door:
                 " --db names another"
             )
         name = "default" if self.namespace is None else self.namespace
-        return Memory(path, namespace=name, embedder=embedder, actor="cli")
+        return Memory(path, namespace=name, embedder=embedder, timeline=timeline, actor="cli")
 
     def named_embedder(self, spec: str | None) -> "Embedder | None":
         """The embedder of a spec or identity, with the key that the environment holds."""
@@ -88,12 +98,16 @@ class Door:
         key = os.environ.get("MEMSIEVE_API_KEY") or os.environ.get("OPENAI_API_KEY")
         return from_spec(spec, api_key=key)
 
-    def _held_embedder(self, path: Path, embeds: bool) -> "Embedder | None":
-        """The embedder that the file was made with, where `Memory` is not to load it by itself."""
+    @staticmethod
+    def _held(path: Path) -> dict[str, str | None]:
+        """Which embedder and reader of time a file remembers."""
         from memsieve.store import SQLite
 
         with closing(SQLite(path)) as store:
-            held = store.meta("embedder")
+            return {name: store.meta(name) for name in ("embedder", "timeline")}
+
+    def _held_embedder(self, held: str | None, embeds: bool) -> "Embedder | None":
+        """The embedder that the file was made with, where `Memory` is not to load it by itself."""
         if held is None:
             return None
         if not embeds:
@@ -114,7 +128,7 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class NamedOnly:
-    """Stands for an embedder that is not needed, under its identity; it embeds nothing."""
+    """Stands for an embedder or a reader of time that is not needed, under its identity."""
 
     identity: str
     dimensions: int = 0
@@ -122,6 +136,27 @@ class NamedOnly:
     def embed(self, texts: Sequence[str]) -> "np.ndarray":
         """Never to be called."""
         raise ParameterError(f"the embedder {self.identity} was not loaded for this command")
+
+    def mentions(
+        self, text: str, clock: datetime, *, looks_back: bool = False
+    ) -> tuple["Mention", ...]:
+        """Only called where this reader is needed after all."""
+        raise ParameterError(
+            f"the timeline {self.identity} cannot be made from its name: name another with"
+            " --timeline SPEC"
+        )
+
+
+def _held_timeline(held: str | None) -> NamedOnly | None:
+    """A stand-in for the reader of time that a file remembers, where it cannot be made."""
+    from memsieve.timeline import from_spec
+
+    if held is not None:
+        try:
+            from_spec(held)
+        except (ParameterError, MissingExtraError):
+            return NamedOnly(held)
+    return None
 
 
 def when(option: str, text: str | None) -> datetime | None:

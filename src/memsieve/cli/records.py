@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from memsieve.recollection import Recollection
-from memsieve.types import Hit, Interval
+from memsieve.types import Hit, Interval, Mention
 
 
 def as_json(value: Any) -> None:
@@ -44,7 +44,7 @@ def record(one: Any) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, Interval):
+    if isinstance(value, Interval | Mention):
         return record(value)
     if isinstance(value, Mapping):
         return dict(value)

@@ -21,6 +21,8 @@ from memsieve.search.lexical import bm25
 from memsieve.search.words import terms
 from memsieve.select import TopK
 from memsieve.store.base import Changes, Columns, Record
+from memsieve.store.rows import offset_minutes
+from memsieve.timeline import NoTimeline
 
 _DEPTH = 60  # the constant of reciprocal rank fusion, as published
 
@@ -33,7 +35,7 @@ class Baseline(ABC):
     embedder = "none"
 
     def __init__(self, embedder: Embedder | None = None) -> None:
-        self._analyst = Analyst(embedder or Static())
+        self._analyst = Analyst(embedder or Static(), NoTimeline())
         self._layout = Layout(self._analyst.count)
         self._keys: tuple[str, ...] = ()
         self._block = Block(self._analyst.embedder.dimensions)
@@ -138,7 +140,7 @@ def _ranks(scores: np.ndarray) -> np.ndarray:
 
 
 def _columns(records: Sequence[Record], dimensions: int) -> Columns:
-    """Records as the columns of a block, without a store between."""
+    """Records without times as the columns of a block, without a store between."""
     n = len(records)
     count: Counter[str | None] = Counter()
     rows = [record.row for record in records]
@@ -152,7 +154,9 @@ def _columns(records: Sequence[Record], dimensions: int) -> Columns:
         seq=np.arange(1, n + 1),
         ordinal=np.array(ordinal, dtype=np.int64),
         tokens=np.array([row.tokens for row in rows], dtype=np.int64),
+        dated_tokens=np.zeros(n, np.int64),
         said_at=np.array([int(r.said_at.timestamp() * 1e6) for r in records], dtype=np.int64),
+        offset=np.array([offset_minutes(r.said_at) for r in records], dtype=np.int64),
         session=[m.session for m in messages],
         speaker=[m.speaker for m in messages],
         role=[m.role for m in messages],
@@ -161,4 +165,7 @@ def _columns(records: Sequence[Record], dimensions: int) -> Columns:
         lengths=np.array([len(row.terms) // 4 for row in rows], dtype=np.int64),
         codes=np.frombuffer(b"".join(row.codes for row in rows), np.int8).reshape(n, dimensions),
         scales=np.array([row.scale for row in rows], dtype=np.float32),
+        n_events=np.zeros(n, np.int64),
+        event_from=np.empty(0, np.int64),
+        event_to=np.empty(0, np.int64),
     )

@@ -24,6 +24,8 @@ class MemorySystem:
         As `Memory` takes it; None is the shipped static model.
     scorer
         As `Memory` takes it; None is the untrained default.
+    timeline
+        As `Memory` takes it; "none" measures without any reading of time.
     """
 
     def __init__(
@@ -33,9 +35,10 @@ class MemorySystem:
         policy: str = "equal-views",
         embedder: Embedder | str | None = None,
         scorer: Scorer | None = None,
+        timeline: str | None = None,
     ) -> None:
         self.name, self.policy = name, policy
-        self._given, self._scorer = embedder, scorer
+        self._given, self._scorer, self._timeline = embedder, scorer, timeline
         self._folder = tempfile.TemporaryDirectory(prefix="memsieve-bench-")
         self._scopes = 0
         self._memory = self._fresh()
@@ -48,6 +51,7 @@ class MemorySystem:
             namespace=_NAMESPACE,
             embedder=self._given,
             scorer=self._scorer,
+            timeline=self._timeline,
         )
 
     def load(self, scope: Scope) -> None:

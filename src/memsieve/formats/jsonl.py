@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC
 from hashlib import blake2b
 from pathlib import Path
 from typing import ClassVar
@@ -88,6 +89,6 @@ class JSONL(Format):
 
 def _digest(found: Message) -> bytes:
     # Frozen: another hash would import every file a second time.
-    at = found.at and found.at.isoformat()
+    at = found.at and found.at.astimezone(UTC).isoformat()
     content = [found.namespace, found.session, at, found.speaker, found.text]
     return blake2b(json.dumps(content).encode(), digest_size=_KEY_BYTES).digest()

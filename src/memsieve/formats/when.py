@@ -1,8 +1,8 @@
-"""Written dates and times into aware UTC moments: strictly, nothing is filled in."""
+"""Written dates and times into aware moments: strictly, nothing is filled in."""
 
 import math
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 from memsieve.errors import DateError, ParameterError
 
@@ -39,7 +39,7 @@ _MAX_CHARS = 100
 
 
 def parse_when(text: object, *, now: datetime | None = None) -> datetime:
-    """The moment that `text` names, in UTC; a time without a zone is read as UTC.
+    """The moment that `text` names, in the offset that it states; without one it is read as UTC.
 
     Read are ISO 8601 (calendar and week dates), seconds since 1970 as a number or as 9 to 10
     digits, LoCoMo's "1:56 pm on 8 May, 2023", and with dateutil whatever names a whole day in
@@ -68,7 +68,7 @@ def parse_when(text: object, *, now: datetime | None = None) -> datetime:
     Examples
     --------
     >>> parse_when("2026-03-02T14:05:00+01:00").isoformat()
-    '2026-03-02T13:05:00+00:00'
+    '2026-03-02T14:05:00+01:00'
     >>> parse_when("1:56 pm on 8 May, 2023").isoformat()
     '2023-05-08T13:56:00+00:00'
     >>> parse_when("March 2026")
@@ -80,14 +80,34 @@ def parse_when(text: object, *, now: datetime | None = None) -> datetime:
         raise ParameterError(f"parse_when.now must be an aware datetime, got {now!r}")
     try:
         if isinstance(text, str):
-            return _utc(_read(text.strip(), now))
+            return aware(_read(text.strip(), now))
         if isinstance(text, datetime):
-            return _utc(text)
+            return aware(text)
         if isinstance(text, int | float) and not isinstance(text, bool):
             return _epoch(text)
     except (ValueError, OverflowError):
         pass
     raise _unreadable(text)
+
+
+def aware(moment: datetime) -> datetime:
+    """The same instant at a fixed offset of whole minutes; without a zone it is read as UTC.
+
+    A named zone gives way to the offset that it had then: what is stored is one number.
+
+    Raises
+    ------
+    OverflowError
+        If it lies outside the years 1 to 9999 in UTC.
+    """
+    if moment.tzinfo is UTC:
+        return moment
+    offset = moment.utcoffset()
+    if offset is None:
+        return moment.replace(tzinfo=UTC)
+    # Towards zero: the clock then stays between this one and UTC, inside the years.
+    minutes = int(offset / timedelta(minutes=1))
+    return moment.astimezone(UTC).astimezone(timezone(timedelta(minutes=minutes)))
 
 
 def _unreadable(text: object) -> DateError:
@@ -97,10 +117,6 @@ def _unreadable(text: object) -> DateError:
     return DateError(
         f"date {shown} does not parse: write it like 2026-03-02 or 2026-03-02T14:05:00+01:00"
     )
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _epoch(seconds: float) -> datetime:

@@ -19,15 +19,17 @@ from memsieve.store.base import Changes, Columns
 REACHES = (0, 1, GAP)
 """Neighbours on each side that a view of a turn takes in: the turn, +-1 and +-3."""
 _BULK = 2_000
+_MINUTE = np.int64(60_000_000)  # microseconds
 
 
 class Block:
     """The searchable arrays of one namespace.
 
-    One entry per document: `seq`, `ordinal`, `tokens`, `said_at` (int64), `session`, `speaker`,
-    `role`, `kind` (int32 numbers of `sessions.names` and so on), `alive` (bool). One entry per
-    slot of `lanes`: `lengths(reach)`, float32, the words in the turn and `reach` neighbours on
-    each side.
+    One entry per document: `seq`, `ordinal`, `tokens`, `dated_tokens`, `said_at` (int64), `offset`
+    (int32 minutes), `session`, `speaker`, `role`, `kind` (int32 numbers of `sessions.names` and so
+    on), `alive` (bool). One entry per time that a document mentions, in the order of documents:
+    `event_from`, `event_to` (int64 microseconds), `event_doc` (int32). One entry per slot of
+    `lanes`: `lengths(reach)`, float32, the words in the turn and `reach` neighbours on each side.
     """
 
     def __init__(self, dimensions: int) -> None:
@@ -40,11 +42,14 @@ class Block:
         self.session_lengths = np.empty(0, np.float32)
         self.n_alive = 0
         self._seq, self._ordinal = Column(np.int64), Column(np.int64)
-        self._tokens, self._said_at = Column(np.int64), Column(np.int64)
+        self._tokens, self._dated_tokens = Column(np.int64), Column(np.int64)
+        self._said_at, self._offset = Column(np.int64), Column(np.int32)
         self._session, self._speaker = Column(np.int32), Column(np.int32)
         self._role, self._kind = Column(np.int32), Column(np.int32)
         self._words = Column(np.float32)
         self._alive = Column(np.bool_)
+        self._event_from, self._event_to = Column(np.int64), Column(np.int64)
+        self._event_doc = Column(np.int32)
         self._lengths = {reach: Column(np.float32) for reach in REACHES}
         self._totals = dict.fromkeys(REACHES, 0.0)
         self._measure(0, len(self.lanes))
@@ -55,12 +60,22 @@ class Block:
     seq = property(lambda self: self._seq.values)
     ordinal = property(lambda self: self._ordinal.values)
     tokens = property(lambda self: self._tokens.values)
+    dated_tokens = property(lambda self: self._dated_tokens.values)
     said_at = property(lambda self: self._said_at.values)
+    offset = property(lambda self: self._offset.values)
     session = property(lambda self: self._session.values)
     speaker = property(lambda self: self._speaker.values)
     role = property(lambda self: self._role.values)
     kind = property(lambda self: self._kind.values)
     alive = property(lambda self: self._alive.values)
+    event_from = property(lambda self: self._event_from.values)
+    event_to = property(lambda self: self._event_to.values)
+    event_doc = property(lambda self: self._event_doc.values)
+
+    @property
+    def said_local(self) -> np.ndarray:
+        """What the speakers' clocks showed: shape (n,), int64 microseconds since 1970."""
+        return self.said_at + self.offset * _MINUTE
 
     def lengths(self, reach: int) -> np.ndarray:
         """Words in the window of each slot: shape (n_slots,), float32; inf in an empty slot.
@@ -111,13 +126,18 @@ class Block:
             (self._seq, added.seq),
             (self._ordinal, added.ordinal),
             (self._tokens, added.tokens),
+            (self._dated_tokens, added.dated_tokens),
             (self._said_at, added.said_at),
+            (self._offset, added.offset),
             (self._session, self.sessions.codes(added.session)),
             (self._speaker, self.speakers.codes(added.speaker)),
             (self._role, self.roles.codes(added.role)),
             (self._kind, self.kinds.codes(added.kind)),
             (self._words, added.lengths),
             (self._alive, np.ones(len(added.seq), bool)),
+            (self._event_from, added.event_from),
+            (self._event_to, added.event_to),
+            (self._event_doc, np.repeat(np.arange(first, first + len(added.seq)), added.n_events)),
         ):
             column.extend(values)
         self.n_alive += len(added.seq)

@@ -7,7 +7,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from memsieve.types import Item, Message, Receipt
+from memsieve.types import Interval, Item, Mention, Message, Receipt
+
+UNKNOWN = (int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max))
+"""What stands in `Columns` for an unknown begin and an unknown end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +27,40 @@ class IndexRow:
     scale: float
 
 
+@dataclass(frozen=True, slots=True)
+class TimeRow:
+    """The times of one text, derived from it and from the clock of whoever said it.
+
+    mentions: in the order of the text; happened: the interval of the surest, the local day if
+    there is none; dated_tokens: by how many tokens the dates beside relative words lengthen it.
+    """
+
+    mentions: tuple[Mention, ...]
+    happened: Interval
+    dated_tokens: int
+
+
 class Record(NamedTuple):
-    """One message ready to be written: every default filled in, with its index row."""
+    """One message ready to be written: every default filled in, with what is derived from it.
+
+    `said_at` is aware and keeps the speaker's offset.
+    """
 
     message: Message
     said_at: datetime
     row: IndexRow
+    times: TimeRow
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Index columns of the items of a namespace, ascending by `seq`; all of length n.
 
-    seq, ordinal, tokens: int64; said_at: int64 microseconds since 1970 UTC; session, speaker,
-    role, kind: lists of str or None; terms: flat uint32 with `lengths` (n,) words per item;
-    codes: (n, d) int8 with `scales` (n,) float32. Superseded items are not among them.
+    seq, ordinal, tokens, dated_tokens: int64; said_at: int64 microseconds since 1970 UTC; offset:
+    int64 minutes of the speaker's clock against UTC; session, speaker, role, kind: lists of str or
+    None; terms: flat uint32 with `lengths` (n,) words per item; codes: (n, d) int8 with `scales`
+    (n,) float32; event_from, event_to: flat int64 microseconds of the times mentioned, `UNKNOWN`
+    where a bound is, with `n_events` (n,) per item. Superseded items are not among them.
     `position` is the journal entry up to which the columns are complete.
     """
 
@@ -46,7 +68,9 @@ class Columns:
     seq: np.ndarray
     ordinal: np.ndarray
     tokens: np.ndarray
+    dated_tokens: np.ndarray
     said_at: np.ndarray
+    offset: np.ndarray
     session: Sequence[str | None]
     speaker: Sequence[str | None]
     role: Sequence[str | None]
@@ -55,18 +79,35 @@ class Columns:
     lengths: np.ndarray
     codes: np.ndarray
     scales: np.ndarray
+    n_events: np.ndarray
+    event_from: np.ndarray
+    event_to: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
     """What happened in a namespace after a journal position: new rows and rows gone.
 
-    `reindexed` says that the vectors of old rows changed, so that a copy must be loaded anew.
+    `reindexed` says that vectors or times of old rows changed: a copy must be loaded anew.
     """
 
     added: Columns
     gone: Sequence[int]
     reindexed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Of items with several versions, those that held at some moment: `seq` numbers.
+
+    old: replaced since, and in force then; new: what has replaced them. Empty is false.
+    """
+
+    old: tuple[int, ...]
+    new: tuple[int, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.old)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +142,30 @@ class Job:
     error: str | None
 
 
+class Analysis(Protocol):
+    """What derives rows from texts: words and vectors, and times by the clock of the speaker."""
+
+    def index(self, texts: Sequence[str]) -> Sequence[IndexRow]: ...
+    def times(self, texts: Sequence[str], clocks: Sequence[datetime]) -> Sequence[TimeRow]: ...
+
+
 class Store(Protocol):
     """A place that keeps items; every write is one transaction that has reached the disk."""
 
     def insert(
-        self, namespace: str, records: Sequence[Record], *, actor: str, embedder: str
+        self, namespace: str, records: Sequence[Record], *, actor: str, embedder: str, timeline: str
     ) -> list[str]: ...
     def changes(
         self, namespace: str, position: int, after_seq: int, *, dimensions: int = 0
     ) -> Changes: ...
+    def versions(self, namespace: str, at: datetime) -> Versions: ...
+    def past(self, namespace: str, versions: Versions, *, dimensions: int = 0) -> Changes: ...
     def position(self, namespace: str) -> int: ...
     def items(self, seqs: Sequence[int]) -> list[Item]: ...
     def get(self, ids: Sequence[str]) -> list[Item]: ...
-    def seqs(self, namespace: str, *, metadata: Mapping[str, Any]) -> list[int]: ...
+    def seqs(
+        self, namespace: str, *, metadata: Mapping[str, Any], with_invalid: bool = False
+    ) -> list[int]: ...
     def forget(self, ids: Sequence[str], actor: str) -> Receipt: ...
     def namespaces(self) -> list[str]: ...
     def close(self) -> None: ...

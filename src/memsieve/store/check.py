@@ -4,42 +4,57 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from memsieve.errors import NotAStoreError
 from memsieve.store import erasing
-from memsieve.store.base import Finding, IndexRow
+from memsieve.store.base import Analysis, Finding, IndexRow, TimeRow
 from memsieve.store.database import Database
-from memsieve.store.rows import digest
+from memsieve.store.rows import cells_of, digest, mention_rows, micros, on_clock, zone_of
+from memsieve.store.times import count_unread, mentions_of, write_times
 from memsieve.store.writing import Run
 
-Index = Callable[[Sequence[str]], Sequence[IndexRow]]
 Mend = Callable[[Run], object]
 Found = tuple[Finding, Mend | None]
 Reading = Callable[[], AbstractContextManager[Run]]
 
 _PAGE = 500
+_MOMENT = (
+    "typeof(i.said_at) = 'integer' AND i.said_at BETWEEN"
+    f" {micros(datetime.min.replace(tzinfo=UTC))} AND {micros(datetime.max.replace(tzinfo=UTC))}"
+    " AND coalesce(i.offset_minutes, 0) BETWEEN -1439 AND 1439"
+)
+_LONE = "SELECT DISTINCT {0} FROM {1} WHERE {0} NOT IN (SELECT seq FROM item)"
 
 
 def findings(
-    database: Database, reading: Reading, index: Index, *, mended: Mend | None
+    database: Database,
+    reading: Reading,
+    analysis: Analysis,
+    read_unread: Callable[[], object],
+    *,
+    mended: Mend | None,
 ) -> list[Finding]:
-    """Everything that is wrong, in the order: file, references, items, journal, erasures.
+    """Everything that is wrong: file, references, items, times, journal, what was not finished.
 
     What is derived is mended if `mended` is given, which then ends the transaction that does so;
-    canonical rows are only reported. Cost: one pass over all texts, which are analysed and
-    embedded anew; no lock is held meanwhile.
+    canonical rows are only reported. Cost: two passes over all texts, which are analysed and
+    embedded anew, and read for times; no lock is held meanwhile.
 
     Parameters
     ----------
     reading
-        Opens a snapshot; it refuses one whose vectors are of another embedder than `index`.
-    index
-        Gives the index rows that texts should have.
+        Opens a snapshot; it refuses one whose vectors or times are of others than `analysis`.
+    analysis
+        Gives the rows that texts should have.
+    read_unread
+        Reads the times that were never read, in transactions of its own.
     """
-    found = list(Walk(reading, index).findings())
+    n_unread = _count_unread(database)
+    found = list(Walk(reading, analysis).findings())
     mends = [mend for _, mend in found if mend is not None]
     # Writing into a file that SQLite itself finds damaged could make it worse.
     fix = mended is not None and not any(finding.where == "file" for finding, _ in found)
@@ -48,7 +63,20 @@ def findings(
             for mend in (*mends, mended):
                 mend(run)
     rows = [replace(finding, fixed=fix and mend is not None) for finding, mend in found]
-    return rows + _erasures(database, fix)
+    # An index row that was lost and mended has unread times as well.
+    if fix and _count_unread(database):
+        read_unread()
+    return rows + _unread(n_unread, fix) + _erasures(database, fix)
+
+
+def _count_unread(database: Database) -> int:
+    with database.reading() as run:
+        return count_unread(run)
+
+
+def _unread(count: int, fix: bool) -> list[Finding]:
+    what = f"times of {count} items not read: run memsieve reindex --time"
+    return [Finding(what, "times", fix)] if count else []
 
 
 def _erasures(database: Database, fix: bool) -> list[Finding]:
@@ -63,8 +91,8 @@ def _erasures(database: Database, fix: bool) -> list[Finding]:
 class Walk:
     """One walk through the rows of a file."""
 
-    def __init__(self, reading: Reading, index: Index) -> None:
-        self.reading, self.index = reading, index
+    def __init__(self, reading: Reading, analysis: Analysis) -> None:
+        self.reading, self.analysis = reading, analysis
 
     def findings(self) -> Iterator[Found]:
         """Everything that is wrong with rows, each with what mends it, or None if nothing can."""
@@ -78,7 +106,8 @@ class Walk:
             with self.reading() as run:
                 yield from part(run)
         yield from self._items()
-        for part in (self._versions, self._places, self._journal):
+        yield from self._times()
+        for part in (self._moments, self._versions, self._places, self._journal):
             with self.reading() as run:
                 yield from part(run)
 
@@ -88,13 +117,16 @@ class Walk:
                 yield Finding(message, "file", False), None
 
     def _lone_rows(self, run: Run) -> Iterator[Found]:
-        query = "SELECT seq FROM item_index WHERE seq NOT IN (SELECT seq FROM item)"
-        for (seq,) in run(query).fetchall():
-            yield Finding("index row without an item", f"seq {seq}", False), _delete(seq)
+        for (seq,) in run(_LONE.format("seq", "item_index")).fetchall():
+            mend = _delete("DELETE FROM item_index WHERE seq = ?", seq)
+            yield Finding("index row without an item", f"seq {seq}", False), mend
+        for (seq,) in run(_LONE.format("item", "item_time")).fetchall():
+            mend = _delete("DELETE FROM item_time WHERE item = ?", seq)
+            yield Finding("times without an item", f"seq {seq}", False), mend
 
     def _references(self, run: Run) -> Iterator[Found]:
         for table, row, parent, _ in run("PRAGMA foreign_key_check").fetchall():
-            if table != "item_index":
+            if table not in ("item_index", "item_time"):
                 what = f"reference to a row of {parent} that is not there"
                 yield Finding(what, table if row is None else f"{table} {row}", False), None
 
@@ -116,7 +148,7 @@ class Walk:
 
     def _compare(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Found]:
         texts = [bytes(row[2]).decode("utf-8", "replace") for row in rows]
-        for row, text, due in zip(rows, texts, self.index(texts), strict=True):
+        for row, text, due in zip(rows, texts, self.analysis.index(texts), strict=True):
             seq, id_, raw, held, tokens, *stored = row
             if raw != text.encode():
                 yield Finding("text is not UTF-8", f"item {id_}", False), None
@@ -127,6 +159,38 @@ class Walk:
             elif tokens != due.tokens or not _same(stored, due):
                 what = "index row differs from its text"
                 yield Finding(what, f"item {id_}", False), _write(seq, due)
+
+    def _times(self) -> Iterator[Found]:
+        last = 0
+        while rows := self._timed(last):
+            last = rows[-1][0]
+            texts = [bytes(row[2]).decode("utf-8", "replace") for row in rows]
+            clocks = [on_clock(row[3], zone_of(row[4])) for row in rows]
+            for row, due in zip(rows, self.analysis.times(texts, clocks), strict=True):
+                seq, id_, _, _, _, *event, mentions = row
+                if event != [*cells_of(due.happened), due.dated_tokens] or (
+                    mentions != mention_rows(seq, due.mentions)
+                ):
+                    what = "times differ from what the text says"
+                    yield Finding(what, f"item {id_}", False), _write_times(seq, due)
+
+    def _timed(self, last: int) -> list[tuple[Any, ...]]:
+        """Items beyond `last` whose times were read, each with its rows of mentions at the end."""
+        with self.reading() as run:
+            rows = run(
+                "SELECT i.seq, i.id, CAST(i.text AS BLOB), i.said_at,"
+                " coalesce(i.offset_minutes, 0), i.happened_from, i.happened_to,"
+                " i.happened_precision, x.dated_tokens FROM item i JOIN item_index x"
+                f" ON x.seq = i.seq WHERE i.seq > ? AND x.dated_tokens NOTNULL AND {_MOMENT}"
+                " ORDER BY i.seq LIMIT ?",
+                (last, _PAGE),
+            ).fetchall()
+            mentions = mentions_of(run, [row[0] for row in rows])
+        return [(*row, mentions.get(row[0], [])) for row in rows]
+
+    def _moments(self, run: Run) -> Iterator[Found]:
+        for (id_,) in run(f"SELECT i.id FROM item i WHERE NOT ({_MOMENT})").fetchall():
+            yield Finding("was said at no moment that there is", f"item {id_}", False), None
 
     def _versions(self, run: Run) -> Iterator[Found]:
         query = (
@@ -172,16 +236,21 @@ def _same(stored: Sequence[Any], due: IndexRow) -> bool:
     return bool((np.abs(apart) <= 1).all()) and math.isclose(scale, due.scale, rel_tol=1e-4)
 
 
-def _delete(seq: int) -> Mend:
-    return lambda run: run("DELETE FROM item_index WHERE seq = ?", (seq,))
+def _delete(statement: str, seq: int) -> Mend:
+    return lambda run: run(statement, (seq,))
+
+
+def _write_times(seq: int, times: TimeRow) -> Mend:
+    return lambda run: write_times(run, seq, times)
 
 
 def _write(seq: int, row: IndexRow) -> Mend:
     def mend(run: Run) -> None:
-        run("DELETE FROM item_index WHERE seq = ?", (seq,))
         run(
             # The item may have been forgotten since it was looked at.
-            "INSERT INTO item_index SELECT seq, ?, ?, ? FROM item WHERE seq = ?",
+            "INSERT INTO item_index (seq, terms, codes, scale)"
+            " SELECT seq, ?, ?, ? FROM item WHERE seq = ? ON CONFLICT (seq) DO UPDATE SET"
+            " terms = excluded.terms, codes = excluded.codes, scale = excluded.scale",
             (row.terms, row.codes, row.scale, seq),
         )
         run("UPDATE item SET tokens = ? WHERE seq = ?", (row.tokens, seq))

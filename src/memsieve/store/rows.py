@@ -3,36 +3,55 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from memsieve.errors import ParameterError, StoreError
-from memsieve.store.base import Columns
-from memsieve.types import Interval, Item
+from memsieve.store.base import UNKNOWN, Columns
+from memsieve.types import Interval, Item, Mention
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+MINUTE = timedelta(minutes=1)
 
 ITEM = """SELECT i.id, i.seq, n.name, i.kind, i.text, i.speaker, i.role, i.session, i.ordinal,
     i.source, i.trust, i.key, i.metadata, i.said_at, i.happened_from, i.happened_to,
-    i.happened_precision, i.stored_at, i.invalid_at, i.supersedes, i.tokens
+    i.happened_precision, i.stored_at, i.invalid_at, i.supersedes, i.tokens, i.offset_minutes
     FROM item i JOIN namespace n ON n.id = i.namespace"""
-COLUMNS = """SELECT i.seq, i.ordinal, i.tokens, i.said_at, i.session, i.speaker, i.role, i.kind,
-    x.terms, x.codes, x.scale
+COLUMNS = """SELECT i.seq, i.ordinal, i.tokens, coalesce(x.dated_tokens, 0), i.said_at,
+    coalesce(i.offset_minutes, 0), i.session, i.speaker, i.role, i.kind, x.terms, x.codes, x.scale
     FROM item i JOIN item_index x ON x.seq = i.seq
     WHERE i.namespace = ? AND i.seq > ? AND i.invalid_at IS NULL ORDER BY i.seq"""
+# The cross join keeps the order of the loops: a namespace may be a small part of the file.
+EVENTS = f"""SELECT t.item, coalesce(t.begins, {UNKNOWN[0]}), coalesce(t.ends, {UNKNOWN[1]})
+    FROM item i CROSS JOIN item_time t ON t.item = i.seq
+    WHERE i.namespace = ? AND i.seq > ? ORDER BY i.seq, t.n"""
+VERSIONS = """SELECT o.seq, s.seq FROM item s JOIN item o ON o.id = s.supersedes
+    WHERE s.supersedes NOTNULL AND o.namespace = ? AND o.said_at <= ?
+    AND CASE WHEN s.said_at > o.said_at THEN s.said_at ELSE o.invalid_at END > ? ORDER BY o.seq"""
+MENTIONS = """SELECT item, n, first, last, begins, ends, precision, weight, is_relative
+    FROM item_time"""
 INSERT_ITEM = """INSERT INTO item (id, namespace, kind, text, speaker, role, session, ordinal,
-    source, trust, key, hash, metadata, said_at, stored_at, supersedes, tokens)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    source, trust, key, hash, metadata, said_at, offset_minutes, happened_from, happened_to,
+    happened_precision, stored_at, supersedes, tokens)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+INSERT_MENTION = """INSERT INTO item_time
+    (item, n, first, last, begins, ends, precision, weight, is_relative)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+Page = Sequence[tuple[Any, ...]]
 
 
 def columns_of(
-    pages: Iterable[Sequence[tuple[Any, ...]]], position: int, dimensions: int
+    pages: Iterable[Page], event_pages: Iterable[Page], position: int, dimensions: int
 ) -> Columns:
-    """Pages of rows of `COLUMNS` as arrays; a vector of another length than `dimensions` is zero.
+    """Pages of rows of `COLUMNS` and `EVENTS` as arrays.
+
+    A vector of another length than `dimensions` is zero; events of other items are left out.
 
     A page becomes arrays before the next one is read: a million rows as Python objects would take
     four times the memory of the result.
@@ -44,14 +63,17 @@ def columns_of(
     """
     parts = [_arrays(rows, dimensions) for rows in pages] or [_arrays((), dimensions)]
     numbers, strings, terms, lengths, codes, scales = zip(*parts, strict=True)
-    seq, ordinal, tokens, said_at = np.concatenate(numbers, axis=1)
+    seq, ordinal, tokens, dated_tokens, said_at, offset = np.concatenate(numbers, axis=1)
+    n_events, event_from, event_to = _events(event_pages, seq)
     session, speaker, role, kind = (tuple(chain(*part)) for part in zip(*strings, strict=True))
     return Columns(
         position=position,
         seq=seq,
         ordinal=ordinal,
         tokens=tokens,
+        dated_tokens=dated_tokens,
         said_at=said_at,
+        offset=offset,
         session=session,
         speaker=speaker,
         role=role,
@@ -60,13 +82,16 @@ def columns_of(
         lengths=np.concatenate(lengths),
         codes=np.concatenate(codes),
         scales=np.concatenate(scales),
+        n_events=n_events,
+        event_from=event_from,
+        event_to=event_to,
     )
 
 
 def _arrays(rows: Sequence[tuple[Any, ...]], dimensions: int) -> tuple[Any, ...]:
-    """One page: numbers (4, n), four lists of strings, words, their counts, codes, scales."""
-    cells = list(zip(*rows, strict=True)) if rows else [()] * 11
-    terms, codes, scales = cells[8:]
+    """One page: numbers (6, n), four lists of strings, words, their counts, codes, scales."""
+    cells = list(zip(*rows, strict=True)) if rows else [()] * 13
+    terms, codes, scales = cells[10:]
     blank = bytes(dimensions)
     if any(len(words) % 4 for words in terms):
         raise StoreError(
@@ -74,8 +99,8 @@ def _arrays(rows: Sequence[tuple[Any, ...]], dimensions: int) -> tuple[Any, ...]
         )
     vectors = b"".join(code if len(code) == dimensions else blank for code in codes)
     return (
-        np.array(cells[:4], dtype=np.int64),
-        cells[4:8],
+        np.array(cells[:6], dtype=np.int64),
+        cells[6:10],
         np.frombuffer(b"".join(terms), "<u4"),
         np.array([len(words) // 4 for words in terms], dtype=np.int64),
         np.frombuffer(vectors, np.int8).reshape(len(rows), dimensions),
@@ -83,12 +108,23 @@ def _arrays(rows: Sequence[tuple[Any, ...]], dimensions: int) -> tuple[Any, ...]
     )
 
 
-def item_of(row: Sequence[Any]) -> Item:
-    """One row of `ITEM` as an item."""
+def _events(pages: Iterable[Page], seq: np.ndarray) -> tuple[np.ndarray, ...]:
+    """How many events each of the items `seq` has, and their begins and ends."""
+    parts = [np.array(rows, dtype=np.int64) for rows in pages] or [np.empty((0, 3), np.int64)]
+    item, begins, ends = np.concatenate(parts).T
+    at = np.searchsorted(seq, item)
+    known = at < seq.size
+    known[known] = seq[at[known]] == item[known]
+    return np.bincount(at[known], minlength=seq.size), begins[known], ends[known]
+
+
+def item_of(row: Sequence[Any], mentions: Iterable[Sequence[Any]]) -> Item:
+    """One row of `ITEM` and its rows of `MENTIONS` as an item, with times on its own clock."""
     (id_, seq, namespace, kind, text, speaker, role, session, ordinal, source, trust) = row[:11]
     (key, metadata, said_at, begin, end, precision, stored_at, invalid_at) = row[11:19]
-    (supersedes, tokens) = row[19:]
-    happened = None if precision is None else Interval(_maybe(begin), _maybe(end), precision)
+    supersedes, tokens, offset = row[19:]
+    zone = zone_of(offset or 0)
+    happened = None if precision is None else _interval(begin, end, precision, zone)
     return Item(
         id=id_,
         seq=seq,
@@ -109,7 +145,31 @@ def item_of(row: Sequence[Any]) -> Item:
         invalid_at=_maybe(invalid_at),
         supersedes=supersedes,
         tokens=tokens,
+        offset_minutes=offset or 0,
+        mentions=tuple(
+            Mention(first, last, _interval(begin, end, precision, zone), weight, bool(relative))
+            for _, _, first, last, begin, end, precision, weight, relative in mentions
+        ),
     )
+
+
+def _interval(begin: int | None, end: int | None, precision: str, zone: timezone) -> Interval:
+    start, stop = (None if at is None else on_clock(at, zone) for at in (begin, end))
+    return Interval(start, stop, precision)
+
+
+def cells_of(interval: Interval) -> tuple[int | None, int | None, str]:
+    """An interval as it stands in a row: begin, end and precision."""
+    start, end = (None if at is None else micros(at) for at in (interval.start, interval.end))
+    return start, end, interval.precision
+
+
+def mention_rows(seq: int, mentions: Sequence[Mention]) -> list[tuple[Any, ...]]:
+    """The mentions of an item as rows for `INSERT_MENTION`."""
+    return [
+        (seq, n, m.first, m.last, *cells_of(m.interval), m.weight, int(m.is_relative))
+        for n, m in enumerate(mentions)
+    ]
 
 
 def conditions_of(
@@ -164,9 +224,26 @@ def micros(at: datetime) -> int:
     return (at - EPOCH) // MICROSECOND
 
 
+def offset_minutes(at: datetime) -> int:
+    """How far the clock of an aware moment is ahead of UTC."""
+    return (at.utcoffset() or timedelta()) // MINUTE
+
+
 def moment(microseconds: int) -> datetime:
     """The inverse of `micros`."""
     return EPOCH + microseconds * MICROSECOND
+
+
+@lru_cache
+def zone_of(offset_minutes: int) -> timezone:
+    """The clock that is so many minutes ahead of UTC."""
+    return timezone(offset_minutes * MINUTE)
+
+
+def on_clock(microseconds: int, zone: timezone) -> datetime:
+    """The inverse of `micros` on another clock, even where UTC falls into the year 0 or 10,000."""
+    local = EPOCH + (microseconds * MICROSECOND + zone.utcoffset(None))
+    return local.replace(tzinfo=zone)
 
 
 def _maybe(microseconds: int | None) -> datetime | None:

@@ -1,7 +1,8 @@
 """The tables, one numbered migration at a time.
 
 Canonical: namespace, item, evidence, link, slot, journal, job, meta. Derived, rebuildable by
-`check(fix=True)`: item_index. A migration is never edited once released: a change is a new one.
+`check(fix=True)`: item_index, item_time, and the event interval of an item (`happened_*`). A
+migration is never edited once released: a change is a new one.
 """
 
 import sqlite3
@@ -12,7 +13,16 @@ APPLICATION_ID = 0x6D656D73
 
 
 def _first_tables(connection: sqlite3.Connection) -> None:
-    for statement in _FIRST_TABLES.split(";"):
+    _run_all(connection, _FIRST_TABLES)
+
+
+def _times(connection: sqlite3.Connection) -> None:
+    _run_all(connection, _TIMES)
+
+
+def _run_all(connection: sqlite3.Connection, statements: str) -> None:
+    # Not executescript, which would commit first.
+    for statement in statements.split(";"):
         if statement.strip():
             connection.execute(statement)
 
@@ -118,5 +128,29 @@ CREATE TABLE job (
 )
 """
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_tables,)
+# Times in microseconds since 1970, NULL where unknown. dated_tokens is NULL while the times of a
+# text are unread; such an item has no rows in item_time.
+_TIMES = """
+ALTER TABLE item ADD COLUMN offset_minutes INTEGER;
+CREATE INDEX item_by_happened ON item(namespace, happened_from);
+
+ALTER TABLE item_index ADD COLUMN dated_tokens INTEGER;
+CREATE INDEX item_index_by_unread ON item_index(seq) WHERE dated_tokens IS NULL;
+
+CREATE TABLE item_time (
+    item INTEGER NOT NULL REFERENCES item(seq) ON DELETE CASCADE,
+    n INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    begins INTEGER,
+    ends INTEGER,
+    precision TEXT NOT NULL,
+    weight REAL NOT NULL,
+    is_relative INTEGER NOT NULL,
+    PRIMARY KEY (item, n)
+) WITHOUT ROWID;
+CREATE INDEX item_time_by_begin ON item_time(begins, ends)
+"""
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_tables, _times)
 """Applied in order; `PRAGMA user_version` counts how many a file has had."""

@@ -7,15 +7,36 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from memsieve.errors import EmbedderMismatchError
-from memsieve.store import erasing
-from memsieve.store.base import Changes, Event, Finding, IndexRow, Job, Record
+from memsieve.errors import EmbedderMismatchError, ParameterError
+from memsieve.store import erasing, times
+from memsieve.store.base import (
+    Analysis,
+    Changes,
+    Event,
+    Finding,
+    IndexRow,
+    Job,
+    Record,
+    Versions,
+)
 from memsieve.store.database import Database
-from memsieve.store.rows import COLUMNS, ITEM, columns_of, conditions_of, item_of, micros, moment
+from memsieve.store.rows import (
+    COLUMNS,
+    EVENTS,
+    ITEM,
+    VERSIONS,
+    Page,
+    columns_of,
+    conditions_of,
+    item_of,
+    micros,
+    moment,
+)
 from memsieve.store.writing import Forgetting, Insertion, Run
-from memsieve.types import NOTHING, Item, Receipt
+from memsieve.types import NOTHING, Interval, Item, Receipt
 
 _PAGE = 20_000
+_BATCH = 1_000
 _VARIABLES = 900  # SQLite builds before 3.32 allow 999 bound variables in a statement
 
 
@@ -60,7 +81,7 @@ class SQLite(Database):
             If the file has been moved to another one.
         """
         with self.reading() as run:
-            self._require_embedder(run, embedder)
+            self._require(run, embedder)
 
     def namespaces(self) -> list[str]:
         """Names in order of creation."""
@@ -75,7 +96,7 @@ class SQLite(Database):
     # Writing
 
     def insert(
-        self, namespace: str, records: Sequence[Record], *, actor: str, embedder: str
+        self, namespace: str, records: Sequence[Record], *, actor: str, embedder: str, timeline: str
     ) -> list[str]:
         """Write records in one transaction; ids in order, known keys giving their old id.
 
@@ -85,22 +106,28 @@ class SQLite(Database):
 
         Raises
         ------
-        EmbedderMismatchError
-            If the file has been moved to another embedder than the one that made the records.
+        EmbedderMismatchError, ParameterError
+            If the file has been moved to another embedder or reader of time than those that
+            made the records.
         """
         if not records:
             return []
         with self.writing() as run:
-            self._require_embedder(run, embedder)
+            self._require(run, embedder, timeline)
             return Insertion(run, namespace, actor).write(records)
 
-    def _require_embedder(self, run: Run, embedder: str) -> None:
-        held = run("SELECT value FROM meta WHERE key = 'embedder'").fetchone()
-        if held is not None and held[0] != embedder:
-            raise EmbedderMismatchError(
-                f"{self.path} has moved to the embedder {held[0]}, this process works with"
-                f" {embedder}: open it again"
-            )
+    def _require(self, run: Run, embedder: str | None = None, timeline: str | None = None) -> None:
+        """Refuse what the file has moved away from; None is not asked about."""
+        held = dict(run("SELECT key, value FROM meta WHERE key IN ('embedder', 'timeline')"))
+        for key, ours, error in (
+            ("embedder", embedder, EmbedderMismatchError),
+            ("timeline", timeline, ParameterError),
+        ):
+            if ours is not None and held.get(key, ours) != ours:
+                raise error(
+                    f"{self.path} has moved to the {key} {held[key]}, this process works with"
+                    f" {ours}: open it again"
+                )
 
     def forget(self, ids: Sequence[str], actor: str) -> Receipt:
         """Delete items for good: text, index row, vector, links, slots, older versions.
@@ -151,11 +178,32 @@ class SQLite(Database):
                 (number, position),
             ).fetchall()
             now = self._position(run, number)
-            rows = run(COLUMNS, (number, after_seq))
-            pages = iter(lambda: rows.fetchmany(_PAGE), [])
-            added = columns_of(pages, now, dimensions)
+            beyond = (number, after_seq)
+            pages, event_pages = _pages(run, COLUMNS, beyond), _pages(run, EVENTS, beyond)
+            added = columns_of(pages, event_pages, now, dimensions)
         gone = [seq for operation, seq in events if operation != "reindex"]
         return Changes(added, gone, len(gone) < len(events))
+
+    def versions(self, namespace: str, at: datetime) -> Versions:
+        """Which replaced versions were in force at a moment.
+
+        A version holds from when it was said until its successor was said; where that is no
+        later, until it was replaced.
+        """
+        with self.reading() as run:
+            rows = run(VERSIONS, (_namespace(run, namespace), micros(at), micros(at))).fetchall()
+        return Versions(tuple(old for old, _ in rows), tuple(new for _, new in rows))
+
+    def past(self, namespace: str, versions: Versions, *, dimensions: int = 0) -> Changes:
+        """The whole namespace's columns with old versions in the place of their successors."""
+        old, new = (",".join(map(str, seqs)) for seqs in (versions.old, versions.new))
+        living = f"(i.invalid_at IS NULL OR i.seq IN ({old})) AND i.seq NOT IN ({new})"
+        columns = COLUMNS.replace("i.invalid_at IS NULL", living)
+        with self.reading() as run:
+            number = _namespace(run, namespace)
+            now = self._position(run, number)
+            pages, event_pages = _pages(run, columns, (number, 0)), _pages(run, EVENTS, (number, 0))
+            return Changes(columns_of(pages, event_pages, now, dimensions), ())
 
     def items(self, seqs: Sequence[int]) -> list[Item]:
         """Items by `seq`, in the order asked; those that are gone are left out."""
@@ -167,22 +215,20 @@ class SQLite(Database):
         found = {item.id: item for item in self._select("i.id", ids)}
         return [found[id_] for id_ in ids if id_ in found]
 
-    def _select(self, column: str, values: Sequence[Any]) -> Iterator[Item]:
+    def _select(self, column: str, values: Sequence[Any]) -> list[Item]:
+        found: list[Item] = []
         with self.reading() as run:
-            rows: list[tuple[Any, ...]] = []
-            for at in range(0, len(values), _VARIABLES):
-                part = values[at : at + _VARIABLES]
+            for part in _parts(values):
                 marks = ",".join("?" * len(part))
-                rows += run(f"{ITEM} WHERE {column} IN ({marks})", part).fetchall()
-        return map(item_of, rows)
+                found += _items(run, run(f"{ITEM} WHERE {column} IN ({marks})", part).fetchall())
+        return found
 
     def find_key(self, namespace: str, keys: Sequence[str]) -> dict[str, str]:
         """The ids of the living items with these keys."""
         found: dict[str, str] = {}
         with self.reading() as run:
             number = _namespace(run, namespace)
-            for at in range(0, len(keys), _VARIABLES):
-                part = keys[at : at + _VARIABLES]
+            for part in _parts(keys):
                 marks = ",".join("?" * len(part))
                 found.update(
                     run(
@@ -200,6 +246,7 @@ class SQLite(Database):
         where: Mapping[str, Any] = NOTHING,
         since: datetime | None = None,
         until: datetime | None = None,
+        during: Interval | None = None,
         metadata: Mapping[str, Any] = NOTHING,
         with_invalid: bool = False,
         newest_first: bool = False,
@@ -208,35 +255,48 @@ class SQLite(Database):
         """Items of a namespace in the order written, a page at a time.
 
         `where` maps columns (kind, speaker, role, session, source) to a value; `metadata` maps
-        top-level keys to values; `since` and `until` bound `said_at`, the end excluded.
+        top-level keys to values; `since` and `until` bound `said_at`, the end excluded. `during`
+        keeps what mentions a time that overlaps it, or mentions none and was said on a day that
+        does; these are looked up once, so what others write meanwhile is not among them.
         """
         conditions, values = conditions_of(where, since, until, metadata)
         if not with_invalid:
             conditions.append("i.invalid_at IS NULL")
         order, beyond = ("DESC", "<") if newest_first else ("ASC", ">")
-        last: int | None = None
-        while True:
-            extra = [] if last is None else [f"i.seq {beyond} {last}"]
-            clause = " AND ".join(["n.name = ?", *conditions, *extra])
+
+        def read(extra: str) -> list[Item]:
+            clause = " AND ".join(["n.name = ?", *conditions, *([extra] if extra else [])])
+            query = f"{ITEM} WHERE {clause} ORDER BY i.seq {order} LIMIT {page}"
             with self.reading() as run:
-                rows = run(
-                    f"{ITEM} WHERE {clause} ORDER BY i.seq {order} LIMIT {page}",
-                    (namespace, *values),
-                ).fetchall()
-            yield from map(item_of, rows)
-            if len(rows) < page:
-                return
-            last = rows[-1][1]
+                return _items(run, run(query, (namespace, *values)).fetchall())
+
+        if during is not None:
+            for part in _parts(self._during(namespace, during, newest_first), page):
+                yield from read(f"i.seq IN ({','.join(map(str, part))})")
+            return
+        items = read("")
+        yield from items
+        while len(items) == page:
+            items = read(f"i.seq {beyond} {items[-1].seq}")
+            yield from items
+
+    def _during(self, namespace: str, interval: Interval, newest_first: bool) -> list[int]:
+        with self.reading() as run:
+            seqs = times.during(run, _namespace(run, namespace), interval)
+        return seqs[::-1] if newest_first else seqs
 
     def seqs(
         self,
         namespace: str,
         *,
         metadata: Mapping[str, Any],
+        with_invalid: bool = False,
     ) -> list[int]:
         """The `seq` of every living item whose metadata holds these top-level values."""
         conditions, values = conditions_of(NOTHING, None, None, metadata)
-        clause = " AND ".join(["n.name = ?", "i.invalid_at IS NULL", *conditions])
+        if not with_invalid:
+            conditions.append("i.invalid_at IS NULL")
+        clause = " AND ".join(["n.name = ?", *conditions])
         with self.reading() as run:
             return [
                 row[0]
@@ -279,15 +339,10 @@ class SQLite(Database):
 
         In one transaction, so that no reader ever compares vectors of two models.
         """
-        now = micros(datetime.now(UTC))
         with self.writing() as run:
-            run(
-                "INSERT INTO meta VALUES ('embedder', ?)"
-                " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                (embedder,),
-            )
+            self.set_meta("embedder", embedder)
             run("UPDATE item_index SET codes = x'', scale = 0")
-            self._note_reindex(run, now, embedder)
+            _note_reindex(run, embedder=embedder)
 
     def end_reindex(self, embedder: str) -> None:
         """Tell every reader that the vectors are there.
@@ -298,16 +353,8 @@ class SQLite(Database):
             If the file has been moved on to another embedder meanwhile.
         """
         with self.writing() as run:
-            self._require_embedder(run, embedder)
-            self._note_reindex(run, micros(datetime.now(UTC)), embedder)
-
-    @staticmethod
-    def _note_reindex(run: Run, now: int, embedder: str) -> None:
-        run(
-            "INSERT INTO journal (at, actor, operation, namespace, detail)"
-            " SELECT ?, 'reindex', 'reindex', id, ? FROM namespace",
-            (now, json.dumps({"embedder": embedder})),
-        )
+            self._require(run, embedder)
+            _note_reindex(run, embedder=embedder)
 
     def texts_without_vector(self, count: int) -> list[tuple[int, str]]:
         """`seq` and text of up to `count` items whose vector is blank."""
@@ -327,12 +374,61 @@ class SQLite(Database):
             If the file has been moved to another embedder than the one that made the rows.
         """
         with self.writing() as run:
-            self._require_embedder(run, embedder)
+            self._require(run, embedder)
             for seq, row in rows.items():
                 run(
                     "UPDATE item_index SET terms = ?, codes = ?, scale = ? WHERE seq = ?",
                     (row.terms, row.codes, row.scale, seq),
                 )
+
+    # Times
+
+    def begin_times(self, timeline: str) -> None:
+        """Take the file over to another reader of time: all times are unread until read anew."""
+        with self.writing() as run:
+            self.set_meta("timeline", timeline)
+            times.forget_times(run)
+            _note_reindex(run, timeline=timeline)
+
+    def unread_times(self) -> int:
+        """How many items have times that were not read yet."""
+        with self.reading() as run:
+            return times.count_unread(run)
+
+    def read_times(
+        self,
+        analysis: Analysis,
+        timeline: str,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> int:
+        """Read the times of all items that were not read yet, a thousand to a transaction.
+
+        Gives their number; readers are told at the end. Interrupted, it goes on where it was.
+
+        Raises
+        ------
+        ParameterError
+            If the file has been moved on to another reader of time meanwhile.
+        """
+        done, total = 0, self.unread_times()
+        while rows := self._unread():
+            seqs, texts, clocks = zip(*rows, strict=True)
+            found = analysis.times(texts, clocks)
+            with self.writing() as run:
+                self._require(run, timeline=timeline)
+                for seq, row in zip(seqs, found, strict=True):
+                    times.write_times(run, seq, row)
+            done += len(rows)
+            if progress:
+                progress(done, total)
+        with self.writing() as run:
+            self._require(run, timeline=timeline)
+            _note_reindex(run, timeline=timeline)
+        return done
+
+    def _unread(self) -> list[tuple[int, str, datetime]]:
+        with self.reading() as run:
+            return times.unread(run, _BATCH)
 
     # Jobs
 
@@ -360,32 +456,60 @@ class SQLite(Database):
     # Proof
 
     def check(
-        self,
-        index: Callable[[Sequence[str]], Sequence[IndexRow]],
-        embedder: str,
-        *,
-        fix: bool = False,
+        self, analysis: Analysis, *, embedder: str, timeline: str, fix: bool = False
     ) -> list[Finding]:
-        """Every inconsistency of the file; with `fix`, derived rows are rebuilt by `index`.
+        """Every inconsistency of the file; with `fix`, derived rows are rebuilt by `analysis`.
 
         Raises
         ------
-        EmbedderMismatchError
-            If the vectors of the file are not those of `embedder`, which `index` uses.
+        EmbedderMismatchError, ParameterError
+            If the vectors and times of the file are not those of `embedder` and `timeline`,
+            which `analysis` uses.
         """
         from memsieve.store.check import findings
 
         @contextmanager
         def reading() -> Iterator[Run]:
             with self.reading() as run:
-                self._require_embedder(run, embedder)
+                self._require(run, embedder, timeline)
                 yield run
 
         def tell_readers(run: Run) -> None:
-            self._require_embedder(run, embedder)
-            self._note_reindex(run, micros(datetime.now(UTC)), embedder)
+            self._require(run, embedder, timeline)
+            _note_reindex(run, embedder=embedder)
 
-        return findings(self, reading, index, mended=tell_readers if fix else None)
+        def read_unread() -> None:
+            self.read_times(analysis, timeline)
+
+        return findings(self, reading, analysis, read_unread, mended=tell_readers if fix else None)
+
+
+def _parts(values: Sequence[Any], size: int = _VARIABLES) -> Iterator[Sequence[Any]]:
+    """Stretches that one statement can take."""
+    size = min(size, _VARIABLES)
+    return (values[at : at + size] for at in range(0, len(values), size))
+
+
+def _pages(run: Run, query: str, values: tuple[Any, ...]) -> Iterator[Page]:
+    rows = run(query, values)
+    return iter(lambda: rows.fetchmany(_PAGE), [])
+
+
+def _items(run: Run, rows: Sequence[tuple[Any, ...]]) -> list[Item]:
+    """Rows of `ITEM` as items, with their mentions."""
+    mentions: dict[int, list[tuple[Any, ...]]] = {}
+    for part in _parts([row[1] for row in rows]):
+        mentions.update(times.mentions_of(run, part))
+    return [item_of(row, mentions.get(row[1], ())) for row in rows]
+
+
+def _note_reindex(run: Run, **what: str) -> None:
+    """Tell the readers of every namespace to load it anew."""
+    run(
+        "INSERT INTO journal (at, actor, operation, namespace, detail)"
+        " SELECT ?, 'reindex', 'reindex', id, ? FROM namespace",
+        (micros(datetime.now(UTC)), json.dumps(what)),
+    )
 
 
 def _namespace(run: Run, name: str) -> int:

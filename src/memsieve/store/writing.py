@@ -9,7 +9,15 @@ from typing import Any
 from memsieve.errors import NotFoundError
 from memsieve.store.base import Record
 from memsieve.store.ids import new_ids
-from memsieve.store.rows import INSERT_ITEM, digest, micros
+from memsieve.store.rows import (
+    INSERT_ITEM,
+    INSERT_MENTION,
+    cells_of,
+    digest,
+    mention_rows,
+    micros,
+    offset_minutes,
+)
 
 Run = Callable[..., sqlite3.Cursor]
 
@@ -30,10 +38,12 @@ class Insertion:
         self.namespace = int(row[0])
         self.ordinals: dict[str | None, int] = {}
         self.written: list[int] = []
+        self.mentions: list[tuple[Any, ...]] = []
 
     def write(self, records: Sequence[Record]) -> list[str]:
         fresh = new_ids(len(records))
         ids = [self._write(id_, record) for id_, record in zip(fresh, records, strict=True)]
+        insert_mentions(self.run, self.mentions)
         if self.written:
             self._note("add", self.written[0], self.written[-1], None, {"n": len(self.written)})
         return ids
@@ -53,14 +63,17 @@ class Insertion:
             INSERT_ITEM,
             (id_, self.namespace, message.kind, message.text, message.speaker, message.role,
              session, ordinal, message.source, message.trust, message.key, content,
-             metadata, micros(record.said_at), self.now, old and old["id"], record.row.tokens),
+             metadata, micros(record.said_at), offset_minutes(record.said_at),
+             *cells_of(record.times.happened), self.now, old and old["id"], record.row.tokens),
         )  # fmt: skip
         seq = int(cursor.lastrowid or 0)
         row = record.row
         self.run(
-            "INSERT INTO item_index VALUES (?, ?, ?, ?)",
-            (seq, row.terms, row.codes, row.scale),
+            "INSERT INTO item_index (seq, terms, codes, scale, dated_tokens)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (seq, row.terms, row.codes, row.scale, record.times.dated_tokens),
         )
+        self.mentions += mention_rows(seq, record.times.mentions)
         self.written.append(seq)
         if old is not None:
             self._note("supersede", old["seq"], old["seq"], old["id"], {"by": id_})
@@ -115,6 +128,12 @@ class Insertion:
                 json.dumps(detail),
             ),
         )
+
+
+def insert_mentions(run: Run, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write rows of `item_time`, as `mention_rows` makes them."""
+    if rows:
+        run(INSERT_MENTION, rows[0]).executemany(INSERT_MENTION, rows[1:])
 
 
 class Forgetting:
