@@ -1,6 +1,7 @@
 """The facade: one object that remembers, recalls and forgets."""
 
 import builtins
+import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +12,9 @@ from types import TracebackType
 from typing import Any, TextIO, TypedDict, Unpack, overload
 
 from memsieve import formats
+from memsieve import timeline as readers
 from memsieve.carrying import Progress, fingerprint, write_file, write_lines
+from memsieve.chronology import Chronology, chronology
 from memsieve.embed import Embedder, Static, from_spec
 from memsieve.errors import EmbedderMismatchError, NotFoundError, ParameterError
 from memsieve.intake import Addable, Analyst, as_message, as_moment
@@ -20,7 +23,13 @@ from memsieve.recollection import Recollection
 from memsieve.store import SQLite
 from memsieve.store.base import Event, Finding, Job
 from memsieve.store.schema import MIGRATIONS
-from memsieve.types import NOTHING, Item, Message, Receipt
+from memsieve.timeline import DEFAULT_TIMELINE, Reader, read_interval
+from memsieve.types import NOTHING, Interval, Item, Message, Receipt
+
+log = logging.getLogger(__name__)
+
+When = Interval | str | tuple[datetime | str | None, datetime | str | None]
+"""A stretch of time as a caller may name it."""
 
 _BATCH = 2_000
 _REINDEX_BATCH = 1_000
@@ -58,6 +67,9 @@ class Memory:
     embedder
         An embedder, or a spec as `memsieve.embed.from_spec` takes. None: the one the file was
         made with, or the shipped static model for a new file.
+    timeline
+        What reads times out of texts, or a spec as `memsieve.timeline.from_spec` takes it. None:
+        the one that read the times of the file, or the default for a file without any.
     count_tokens
         Counts tokens for budgets. None: tokens of the shipped WordPiece vocabulary, counted
         once when an item is written. Another counter is called at every recall.
@@ -73,8 +85,9 @@ class Memory:
 
     Raises
     ------
-    StoreError, EmbedderMismatchError
-        If the file cannot be opened, or was made with another embedder.
+    StoreError, EmbedderMismatchError, ParameterError
+        If the file cannot be opened, was made with another embedder, or has its times from
+        another reader.
     """
 
     def __init__(
@@ -83,6 +96,7 @@ class Memory:
         *,
         namespace: str = "default",
         embedder: Embedder | str | None = None,
+        timeline: Reader | str | None = None,
         count_tokens: Callable[[str], int] | None = None,
         scorer: Scorer | None = None,
         timeout_s: float = 30.0,
@@ -96,9 +110,10 @@ class Memory:
         self._lock = threading.RLock()
         self._count_tokens, self._scorer = count_tokens, scorer
         given = from_spec(embedder) if isinstance(embedder, str) else embedder
+        reader = readers.from_spec(timeline) if isinstance(timeline, str) else timeline
         self._store = SQLite(path, timeout_s=timeout_s)
         try:
-            self._use(self._settled(given, adopt))
+            self._use(self._settled(given, adopt), self._settled_timeline(reader))
         except BaseException:
             self._store.close()
             raise
@@ -131,10 +146,38 @@ class Memory:
                 " name: pass it as embedder="
             ) from error
 
-    def _use(self, embedder: Embedder) -> None:
-        self._analyst = Analyst(embedder)
+    def _settled_timeline(self, given: Reader | None) -> Reader:
+        """The reader of time that the file and the caller agree on."""
+        held = self._store.meta("timeline")
+        chosen = self._remembered_timeline(held) if given is None else given
+        if held is None:
+            held = self._store.set_meta("timeline", chosen.identity, keep=True)
+        if held != chosen.identity and given is None:
+            # A newer version reads by the same name: old files open, to be read anew.
+            log.warning("%s: its times are unread until 'memsieve reindex --time'", self.path)
+            self._store.begin_times(chosen.identity)
+        elif held != chosen.identity:
+            raise ParameterError(
+                f"{self.path} has its times from the timeline {held}, it was opened with"
+                f" {chosen.identity}: open it without naming one, or run 'memsieve reindex --time"
+                f" --timeline {chosen.identity}'"
+            )
+        return chosen
+
+    def _remembered_timeline(self, held: str | None) -> Reader:
+        """The reader that the file names, or the default one for a file that names none."""
+        try:
+            return readers.from_spec(DEFAULT_TIMELINE if held is None else held)
+        except ParameterError as error:
+            raise ParameterError(
+                f"{self.path} has its times from the timeline {held}, which cannot be made from"
+                " its name: pass it as timeline=, or run 'memsieve reindex --time --timeline SPEC'"
+            ) from error
+
+    def _use(self, embedder: Embedder, timeline: Reader) -> None:
+        self._analyst = Analyst(embedder, timeline)
         self._recaller = Recaller(
-            self._store, embedder, self._count_tokens, self._analyst.count, self._scorer
+            self._store, embedder, timeline, self._count_tokens, self._analyst.count, self._scorer
         )
 
     @property
@@ -146,6 +189,11 @@ class Memory:
     def embedder(self) -> Embedder:
         """What turns texts into vectors here."""
         return self._analyst.embedder
+
+    @property
+    def timeline_reader(self) -> Reader:
+        """What reads times out of texts here."""
+        return self._analyst.timeline
 
     def close(self) -> None:
         """Close the file."""
@@ -188,8 +236,9 @@ class Memory:
         """Remember text, a message, a mapping such as a chat API's, or a list of these.
 
         The keywords hold for everything that does not state its own. A list is written in one
-        transaction. `at` is when it was said (now if not given; a date without an offset is
-        UTC). A `key` already present adds nothing, or a new version if the text differs.
+        transaction. `at` is when it was said (now if not given), and its offset the speaker's
+        clock (UTC if not given). A `key` already present adds nothing, or a new version if the
+        text differs.
 
         Returns
         -------
@@ -214,7 +263,7 @@ class Memory:
     def _write(self, messages: Sequence[Message]) -> builtins.list[str]:
         """Write messages, of several namespaces perhaps, in one transaction."""
         with self._lock:
-            embedder = self.embedder.identity
+            embedder, timeline = self.embedder.identity, self.timeline_reader.identity
             records = self._analyst.records(messages, datetime.now(UTC))
         ids: list[str] = []
         with self._store.writing():
@@ -222,7 +271,7 @@ class Memory:
                 records, key=lambda record: record.message.namespace or self.namespace
             ):
                 ids += self._store.insert(
-                    place, list(stretch), actor=self._actor, embedder=embedder
+                    place, list(stretch), actor=self._actor, embedder=embedder, timeline=timeline
                 )
         return ids
 
@@ -257,11 +306,17 @@ class Memory:
         since: datetime | str | None = None,
         until: datetime | str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        during: When | None = None,
+        window: str = "soft",
+        as_of: datetime | str | None = None,
         neighbours: int = 0,
         cite: bool = False,
+        dates: bool = True,
         namespace: str | None = None,
     ) -> Recollection:
         """Select what answers a question, inside a budget.
+
+        The times that the question names are read against `now`: "last spring" is that before it.
 
         Parameters
         ----------
@@ -269,15 +324,26 @@ class Memory:
             Bounds on the tokens of `context()`, headings included, and on the number of hits.
             Neither given: ten hits.
         now
-            The clock of the question: what was said later is not recalled. None: no bound.
+            The clock of the question, in the zone of whoever asks: what was said later is not
+            recalled. None: the clock of this moment in UTC, and no bound.
         speaker, session, role, kind, since, until, metadata
             Filters; `since` and `until` bound when it was said, the end excluded.
+        during, window
+            The stretch of time that the answer lies in: an `Interval`, a pair of dates, or words
+            such as "last spring" or "between 3 and 9 April", read against `now`. What was said, or
+            tells of something, outside comes after all that lies inside ("soft") or not at all
+            ("hard").
+        as_of
+            Answer as the memory stood then: nothing that was said later, and of what has newer
+            versions the one that held. It is the clock of the question, too.
         neighbours
             How many turns before and after each hit come with it where the budget allows, at
             most 3. The score already looks at neighbours: with them along a context reads better
             and, where the budget is small, finds slightly less.
         cite
             Number the lines of `context()`, so that an answer can name its evidence.
+        dates
+            Put the date that relative words mean behind them: "yesterday [7 May]".
 
         Raises
         ------
@@ -288,24 +354,84 @@ class Memory:
         EmbedderMismatchError
             If another process has moved the file to another embedder.
         """
-        clock, end = as_moment(now), as_moment(until)
-        bounds = [bound for bound in (end, _next_second(clock)) if bound is not None]
+        then, at = as_moment(as_of), as_moment(now)
+        if then is not None and at is not None and at > then:
+            raise ParameterError("now must not lie after as_of: name one of the two")
+        asked_at = at or then
+        ends = (as_moment(until), _next_second(asked_at))
+        clock = asked_at or datetime.now(UTC)
         request = Request(
             question,
             budget_tokens,
             k,
             equal=_equal(speaker=speaker, session=session, role=role, kind=kind),
             since=as_moment(since),
-            until=min(bounds, default=None),
+            until=min((end for end in ends if end is not None), default=None),
             metadata=metadata or NOTHING,
             neighbours=neighbours,
             cite=cite,
+            clock=clock,
+            during=None if during is None else self._interval(during, clock),
+            window=window,
+            as_of=then,
+            dates=dates,
         )
         with self._lock:
             found = self._recaller.recall(self._known(namespace), request)
             # Afterwards, for the recall itself may have followed a move that others made.
             self._store.require_embedder(self.embedder.identity)
         return found
+
+    def _interval(self, given: When, clock: datetime) -> Interval:
+        """What `during` means: see `recall`."""
+        if isinstance(given, Interval):
+            return given
+        if isinstance(given, str):
+            return read_interval(given, clock, self.timeline_reader)
+        if isinstance(given, tuple) and len(given) == 2:
+            start, end = (as_moment(bound) for bound in given)
+            return Interval(start, end)
+        raise ParameterError(
+            "during must be an Interval, a pair of dates or words such as 'last spring', got"
+            f" {given!r}"
+        )
+
+    def timeline(
+        self,
+        subject: str | None = None,
+        *,
+        during: When | None = None,
+        now: datetime | str | None = None,
+        limit: int | None = None,
+        namespace: str | None = None,
+    ) -> Chronology:
+        """What happened when, in order: every time that the items tell of.
+
+        Parameters
+        ----------
+        subject
+            Who or what it is about: items of a speaker of that name, and items that hold all of
+            these words, stemmed. None: everything.
+        during
+            Only what happened in this stretch; as in `recall`.
+        now
+            The clock against which `during` is read. None: this moment in UTC.
+        limit
+            At most so many entries, the earliest first. None: all.
+
+        Raises
+        ------
+        ParameterError, DateError
+            If `during` names no time, or `subject` is blank.
+        """
+        if subject is not None and (not isinstance(subject, str) or not subject.strip()):
+            raise ParameterError(f"subject must be text that is not blank, got {subject!r}")
+        if limit is not None and (not isinstance(limit, int) or limit < 0):
+            raise ParameterError(f"limit must be a whole number >= 0 or None, got {limit!r}")
+        clock = as_moment(now) or datetime.now(UTC)
+        stretch = None if during is None else self._interval(during, clock)
+        items = self._store.walk(self._known(namespace), during=stretch)
+        return chronology(items, subject=subject, during=stretch, limit=limit)
 
     def get(self, id_: str) -> Item:
         """One item by its id.
@@ -460,17 +586,60 @@ class Memory:
 
     # Care
 
-    def reindex(self, embedder: Embedder | str, *, progress: Progress | None = None) -> int:
-        """Move the file to another embedder; gives the number of items embedded.
+    def reindex(
+        self,
+        embedder: Embedder | str | None = None,
+        *,
+        time: bool = False,
+        timeline: Reader | str | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """Move the file to another embedder, read the times of its texts, or both.
 
-        Interrupted, it goes on with the next call; until then the items without a new vector
-        are found by their words alone.
+        Interrupted, either goes on with the next call. Until then the items without a new vector
+        are found by their words alone, and those with unread times count by the day they were
+        said.
+
+        Parameters
+        ----------
+        embedder
+            What to embed all texts with; texts that it has embedded already are left as they are.
+        time
+            Read times that are unread: those of a file from before times were read, and of all
+            items if `timeline` is another than before.
+        timeline
+            What to read them with. None: the reader of this memory.
+
+        Returns
+        -------
+        How many texts were embedded, and how many read for times, together.
+
+        Raises
+        ------
+        ParameterError
+            If there is nothing to do, neither `embedder` nor `time` being given.
         """
+        if (embedder is None and not time) or (timeline is not None and not time):
+            raise ParameterError("reindex needs an embedder, time=True or both; a timeline, time")
+        done = 0 if embedder is None else self._reembed(embedder, progress)
+        return done + self._reread(timeline, progress) if time else done
+
+    def _reread(self, timeline: Reader | str | None, progress: Progress | None) -> int:
+        given = readers.from_spec(timeline) if isinstance(timeline, str) else timeline
+        with self._lock:
+            chosen = given or self.timeline_reader
+            if self._store.meta("timeline") != chosen.identity:
+                self._store.begin_times(chosen.identity)
+            self._use(self.embedder, chosen)
+            analyst = self._analyst
+        return self._store.read_times(analyst, chosen.identity, progress)
+
+    def _reembed(self, embedder: Embedder | str, progress: Progress | None) -> int:
         chosen = from_spec(embedder) if isinstance(embedder, str) else embedder
         with self._lock:
             if self._store.meta("embedder") != chosen.identity:
                 self._store.begin_reindex(chosen.identity)
-            self._use(chosen)
+            self._use(chosen, self.timeline_reader)
             analyst = self._analyst
         total, done = self._n_items(), 0
         while chosen.dimensions and (rows := self._store.texts_without_vector(_REINDEX_BATCH)):
@@ -490,14 +659,21 @@ class Memory:
         what is derived is rebuilt; canonical rows are only reported.
         """
         analyst = self._analyst  # one look: a reindex in another thread replaces it
-        return self._store.check(analyst.index, analyst.embedder.identity, fix=fix)
+        return self._store.check(
+            analyst,
+            embedder=analyst.embedder.identity,
+            timeline=analyst.timeline.identity,
+            fix=fix,
+        )
 
     def stats(self) -> dict[str, Any]:
-        """Counts per namespace, sizes in bytes, the embedder and the schema."""
+        """Counts per namespace, sizes in bytes, embedder, reader of time, and the schema."""
         return {
             "path": str(self.path),
             "schema": len(MIGRATIONS),
             "embedder": self.embedder.identity,
+            "timeline": self.timeline_reader.identity,
+            "unread_times": self._store.unread_times(),
             "file_bytes": self._store.nbytes(),
             "loaded_bytes": self._recaller.blocks.loaded(),
             "namespaces": self._store.counts(),
@@ -519,7 +695,8 @@ def _next_second(clock: datetime | None) -> datetime | None:
     """The end of the second that a clock shows; None for no clock, or the end of time."""
     if clock is None or clock > _LAST_SECOND:
         return None
-    return clock.replace(microsecond=0) + timedelta(seconds=1)
+    # In UTC: on a clock ahead of it the next second may be in the year 10,000.
+    return clock.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
 
 
 def _several(given: Any) -> builtins.list[Any]:

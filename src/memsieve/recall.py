@@ -1,7 +1,7 @@
 """The read path: question, candidates, features, score, selection, hits."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Protocol
@@ -10,21 +10,47 @@ import numpy as np
 
 from memsieve.embed import Embedder
 from memsieve.errors import ParameterError
-from memsieve.recollection import Recollection, day_line, reference, render, spoken, voice
-from memsieve.score import Features, Scores, StandardisedSum, features, score_sessions
+from memsieve.recollection import (
+    Computed,
+    Recollection,
+    day_line,
+    happened_on,
+    reference,
+    render,
+    spoken,
+    voice,
+    with_lines,
+)
+from memsieve.score import (
+    EVENT_VIEWS,
+    Features,
+    Scores,
+    StandardisedSum,
+    features,
+    score_sessions,
+)
 from memsieve.search import Block, find, mask, read
 from memsieve.search.blocks import Blocks
 from memsieve.search.candidates import POOL
+from memsieve.search.candidates import Found as FoundDocs
 from memsieve.search.lanes import GAP
+from memsieve.search.windows import DAY, Window, meeting
 from memsieve.select import Budget, Candidates, Selection, Selector, TopK, Windows
 from memsieve.store.base import Store
-from memsieve.types import NOTHING, Hit, Item, SessionHit
+from memsieve.timeline import Reader
+from memsieve.timeline.asking import Asked, ask
+from memsieve.timeline.verbs import with_forms
+from memsieve.timing import ENOUGH, NO_TIMING, Found, Timing, covered, timing
+from memsieve.types import NOTHING, Hit, Interval, Item, SessionHit
 
 DEFAULT_K = 10
+WINDOWS = ("soft", "hard")
 _N_LEFT_OUT = 5
 _N_SESSIONS = 20
-_DAY = 86_400_000_000  # microseconds
+_OUTSIDE = "outside"
+_EVENT_POOL = 30
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_DAY = _EPOCH.toordinal()
 
 
 class Scorer(Protocol):
@@ -46,6 +72,11 @@ class Request:
     metadata: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     neighbours: int = 0
     cite: bool = False
+    clock: datetime = field(default_factory=lambda: datetime.now(UTC))
+    during: Interval | None = None
+    window: str = "soft"
+    as_of: datetime | None = None
+    dates: bool = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.question, str) or not self.question.strip():
@@ -58,6 +89,8 @@ class Request:
                 raise ParameterError(f"{name} must be a whole number, got {value!r}")
             if value < 0:
                 raise ParameterError(f"{name} must be >= 0, got {value}")
+        if self.window not in WINDOWS:
+            raise ParameterError(f"window must be soft or hard, got {self.window!r}")
         if self.neighbours > GAP:
             raise ParameterError(f"neighbours must be at most {GAP}, got {self.neighbours}")
 
@@ -92,23 +125,29 @@ class Layout:
         relevance: np.ndarray,
         *,
         cite: bool = False,
+        dates: bool = False,
         lines: np.ndarray | None = None,
+        days: np.ndarray | None = None,
     ) -> Candidates:
         """Documents with their relevance and costs, ready for a selector.
 
         `lines` (n,) replaces the tokens of the lines, which otherwise are the stored length of
-        the text and that of the voice before it: the shipped counter adds up over words.
+        the text and that of the voice before it: the shipped counter adds up over words. With
+        `dates` those of the dates beside relative words come on top. `days` (n,), numbered from
+        1970, are the days under which the lines stand, whatever their session; otherwise they stand
+        under session and day.
         """
-        days = block.said_at[docs] // _DAY
-        places, group = np.unique(
-            (block.session[docs].astype(np.int64) << 32) + days, return_inverse=True
-        )
-        of_place = days[_first(group, places.size)]
+        said = block.said_local[docs] // DAY
+        place = (block.session[docs].astype(np.int64) << 32) + said if days is None else days
+        places, group = np.unique(place, return_inverse=True)
+        of_place = (said if days is None else days)[_first(group, places.size)]
         headings = [self._heading(day) for day in of_place.tolist()]
         number = max(self._short(reference(n)) for n in (9, 99, 999)) if cite else 0
+        if lines is None:
+            lines = self._lines(block, docs) + (block.dated_tokens[docs] if dates else 0)
         return Candidates(
             relevance=relevance,
-            tokens=(self._lines(block, docs) if lines is None else lines) + number,
+            tokens=lines + number,
             position=block.ordinal[docs],
             group=group,
             group_tokens=np.array(headings, dtype=np.int64),
@@ -138,11 +177,12 @@ class Recaller:
         self,
         store: Store,
         embedder: Embedder,
+        timeline: Reader,
         count_tokens: Callable[[str], int] | None,
         shipped_count: Callable[[str], int],
         scorer: Scorer | None = None,
     ) -> None:
-        self._store, self._embedder = store, embedder
+        self._store, self._embedder, self._timeline = store, embedder, timeline
         self._count, self._custom_count = count_tokens or shipped_count, count_tokens is not None
         self._scorer = scorer or StandardisedSum()
         self.blocks = Blocks(store, embedder.dimensions)
@@ -150,13 +190,36 @@ class Recaller:
 
     def recall(self, namespace: str, request: Request) -> Recollection:
         """Find, score and select what answers the request."""
-        block = self.blocks.get(namespace)
-        question = read(request.question, block, self._embedder)
+        block = self.blocks.get(namespace, request.as_of)
         allowed = self._allowed(namespace, block, request)
+        asked = ask(request.question, request.clock, self._timeline)
+        found_time = self._timing(block, asked, request, allowed)
+        window = found_time.window
+        if request.during is not None:
+            window = Window.of([(request.during, 1.0)])
+        question = read(request.question, block, self._embedder, asked, window)
         found = find(block, question, allowed, request.pool, beside=request.neighbours)
+        found = found.with_docs(block, question, block.documents(found_time.evidence))
         docs = found.docs
         scores = self._scorer.score(features(block, question, found))
-        selection, rest = self._select(block, docs, scores, request)
+        if request.during is not None and window is not None:
+            scores = _demoted(scores, meeting(block, window)[docs])
+        scores = _raised(scores, np.isin(block.seq[docs], found_time.evidence))
+        return self._answer(block, found, scores, request, found_time.computed, asked.wants_order)
+
+    def _answer(
+        self,
+        block: Block,
+        found: FoundDocs,
+        scores: Scores,
+        request: Request,
+        computed: tuple[Computed, ...],
+        by_event: bool,
+    ) -> Recollection:
+        """Select under the budget and gather what a reader of the answer wants to know."""
+        docs = found.docs
+        computed, room = self._room(computed, request.budget_tokens)
+        selection, rest = self._select(block, docs, scores, request, room, by_event)
         picked = list(selection.picked)
         items = self._store.items(block.seq[docs[picked + rest]].tolist())
         hits = _hits(items, picked + rest, block.seq[docs], scores)
@@ -165,9 +228,7 @@ class Recaller:
             (hit, selection.trace.reason(rest[hit.rank - len(picked) - 1]))
             for hit in hits[len(kept) :]
         ]
-        if self._custom_count:
-            left = self._trim(kept, request) + left
-        return Recollection(
+        answer = Recollection(
             question=request.question,
             hits=tuple(kept),
             sessions=_sessions(block, score_sessions(block, found, scores.values)),
@@ -177,57 +238,166 @@ class Recaller:
             budget_tokens=request.budget_tokens,
             cite=request.cite,
             count_tokens=self._count,
+            computed=computed,
+            by_event=by_event,
+            dates=request.dates,
         )
+        return _trimmed(answer) if self._custom_count else answer
+
+    def _room(
+        self, computed: tuple[Computed, ...], budget_tokens: int | None
+    ) -> tuple[tuple[Computed, ...], int | None]:
+        """The worked-out lines that fit, and the tokens they leave for evidence.
+
+        They come first: what a question asks for outright is worth more than one turn more.
+        """
+        if budget_tokens is None:
+            return computed, None
+        kept, room = [], budget_tokens
+        for line in computed:
+            cost = self._count(line.line)
+            if cost <= room:
+                kept.append(line)
+                room -= cost
+        return tuple(kept), room
+
+    def _timing(
+        self, block: Block, asked: Asked, request: Request, allowed: np.ndarray | None
+    ) -> Timing:
+        """What the question's times and events come to; events are looked for among `allowed`."""
+
+        def find_event(phrase: str) -> Found | None:
+            return self._event(block, phrase, allowed)
+
+        if not asked:
+            return NO_TIMING
+        return timing(asked, block, request.clock, find_event, self._timeline)
+
+    def _event(self, block: Block, phrase: str, allowed: np.ndarray | None) -> Found | None:
+        """The item that tells best of an event, with the worth of its words."""
+        question = read(with_forms(phrase), block, self._embedder, Asked(wants_date=True))
+        found = find(block, question, allowed, _EVENT_POOL)
+        if not found.docs.size:
+            return None
+        scores = StandardisedSum(EVENT_VIEWS).score(features(block, question, found))
+        best = found.docs[int(np.argmax(scores.values))]
+        around = np.array([best, *(block.lanes.beside(np.array([best]), s)[0] for s in (-1, 1))])
+        items = self._store.items(block.seq[around[around >= 0]].tolist())
+        if not items or items[0].seq != block.seq[best]:  # forgotten meanwhile
+            return None
+        names = [block.speakers.names[n] for n in question.speakers]
+        share = covered(phrase, [item.text for item in items], names, block)
+        return Found(items[0], share) if share >= ENOUGH else None
 
     def _allowed(self, namespace: str, block: Block, request: Request) -> np.ndarray | None:
         seqs = None
         if request.metadata:
-            seqs = self._store.seqs(namespace, metadata=request.metadata)
-        return mask(
+            seqs = self._store.seqs(
+                namespace, metadata=request.metadata, with_invalid=request.as_of is not None
+            )
+        allowed = mask(
             block,
             equal=request.equal,
             since=_micros(request.since),
             until=_micros(request.until),
             seqs=seqs,
         )
+        if request.during is not None and request.window == "hard":
+            inside = meeting(block, Window.of([(request.during, 1.0)]))
+            allowed = inside if allowed is None else allowed & inside
+        return allowed
 
     def _select(
-        self, block: Block, docs: np.ndarray, scores: Scores, request: Request
+        self,
+        block: Block,
+        docs: np.ndarray,
+        scores: Scores,
+        request: Request,
+        room: int | None,
+        by_event: bool,
     ) -> tuple[Selection, list[int]]:
         """The selection, and the best few that it left out."""
-        if request.budget_tokens is None and not request.neighbours:
+        if room is None and not request.neighbours:
             candidates = Candidates(relevance=scores.values)
         else:
-            lines = self._counted_lines(block, docs) if self._custom_count else None
-            candidates = self._layout.candidates(
-                block, docs, scores.values, cite=request.cite, lines=lines
-            )
+            candidates = self._costed(block, docs, scores, request, by_event)
         selector: Selector = TopK()
         if request.neighbours:
             selector = Windows(selector, before=request.neighbours, after=request.neighbours)
-        selection = selector.select(candidates, request.budget)
+        budget = request.budget if room is None else replace(request.budget, tokens=room)
+        selection = selector.select(candidates, budget)
         left = np.ones(docs.size, bool)
         left[list(selection.picked)] = False
         order = np.argsort(-scores.values, kind="stable")
         return selection, order[left[order]][:_N_LEFT_OUT].tolist()
 
-    def _counted_lines(self, block: Block, docs: np.ndarray) -> np.ndarray:
-        """Tokens of each line by the caller's counter, which may not add up over words."""
-        found = {item.seq: item for item in self._store.items(block.seq[docs].tolist())}
-        counts = [self._count(spoken(found[s])) if s in found else 0 for s in block.seq[docs]]
-        return np.array(counts, dtype=np.int64)
+    def _costed(
+        self, block: Block, docs: np.ndarray, scores: Scores, request: Request, by_event: bool
+    ) -> Candidates:
+        """Candidates with what their lines and headings cost.
 
-    def _trim(self, hits: list[Hit], request: Request) -> list[tuple[Hit, str]]:
-        """Drop the last picked until the text fits: counts of lines may not add up exactly."""
-        budget = request.budget_tokens
-        dropped: list[tuple[Hit, str]] = []
-        while hits and budget is not None:
-            tokens = self._count(render(hits, cite=request.cite))
-            if tokens <= budget:
-                break
-            reason = f"dropped: the whole text has {tokens} tokens, {budget} are allowed"
-            dropped.insert(0, (hits.pop(), reason))
-        return dropped
+        Only a counter of the caller's, which may not add up over words, and an order of events
+        need the texts; the rest is known without them.
+        """
+        lines = days = None
+        if by_event or self._custom_count:
+            found = {item.seq: item for item in self._store.items(block.seq[docs].tolist())}
+            items = [found.get(int(seq)) for seq in block.seq[docs]]
+            if self._custom_count:
+                counts = [(i and self._count(spoken(i, dates=request.dates))) or 0 for i in items]
+                lines = np.array(counts, dtype=np.int64)
+            if by_event:
+                numbers = [(i and happened_on(i).toordinal() - _FIRST_DAY) or 0 for i in items]
+                days = np.array(numbers, dtype=np.int64)
+        return self._layout.candidates(
+            block,
+            docs,
+            scores.values,
+            cite=request.cite,
+            dates=request.dates,
+            lines=lines,
+            days=days,
+        )
+
+
+def _demoted(scores: Scores, inside: np.ndarray) -> Scores:
+    """Scores in which whatever lies outside a window comes after all that lies inside."""
+    if not scores.values.size:
+        return scores
+    part = np.where(inside, 0.0, -(np.ptp(scores.values) + 1.0))
+    return _with_part(scores, _OUTSIDE, part)
+
+
+def _raised(scores: Scores, evidence: np.ndarray) -> Scores:
+    """Scores in which the evidence of what was worked out comes first."""
+    if not evidence.any():
+        return scores
+    return _with_part(scores, "worked out", evidence * (np.ptp(scores.values) + 1.0))
+
+
+def _with_part(scores: Scores, name: str, part: np.ndarray) -> Scores:
+    parts = np.concatenate([scores.parts, part[:, None]], axis=1)
+    return Scores(scores.values + part, (*scores.names, name), parts)
+
+
+def _trimmed(answer: Recollection) -> Recollection:
+    """Without the last picked until the text fits: counts of lines may not add up exactly."""
+    hits = list(answer.hits)
+    dropped: list[tuple[Hit, str]] = []
+    budget = answer.budget_tokens
+    while hits and budget is not None:
+        text = render(hits, cite=answer.cite, dates=answer.dates, by_event=answer.by_event)
+        tokens = answer.count_tokens(with_lines(text, answer.computed))
+        if tokens <= budget:
+            break
+        reason = f"dropped: the whole text has {tokens} tokens, {budget} are allowed"
+        dropped.insert(0, (hits.pop(), reason))
+    return replace(
+        answer,
+        hits=tuple(hits),
+        left_out=(*(hit for hit, _ in dropped), *answer.left_out),
+        reasons=(*(reason for _, reason in dropped), *answer.reasons),
+    )
 
 
 def _first(labels: np.ndarray, n_labels: int) -> np.ndarray:

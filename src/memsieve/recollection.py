@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import overload
 
 from memsieve.errors import NotFoundError
+from memsieve.timeline.printing import annotated
 from memsieve.types import Hit, Item, SessionHit
 
 
@@ -14,9 +15,13 @@ def day_line(moment: datetime) -> str:
     return f"{moment:%A} {moment.day} {moment:%B %Y}"
 
 
-def spoken(item: Item) -> str:
-    """One item as a line of a context: speaker or role, then its text, verbatim."""
-    return f"{voice(item.speaker, item.role)}{item.text}"
+def spoken(item: Item, *, dates: bool = False) -> str:
+    """One item as a line of a context: speaker or role, then its text, verbatim.
+
+    With `dates` the dates that relative words mean stand in brackets behind them.
+    """
+    text = annotated(item.text, item.mentions, item.said_local) if dates else item.text
+    return f"{voice(item.speaker, item.role)}{text}"
 
 
 def voice(speaker: str | None, role: str | None) -> str:
@@ -30,29 +35,83 @@ def reference(rank: int) -> str:
     return f"[{rank}] "
 
 
-def render(hits: Sequence[Hit], *, cite: bool = False) -> str:
-    """Hits as text for a prompt: in the order of time, each day and session under its date."""
+def render(
+    hits: Sequence[Hit], *, cite: bool = False, dates: bool = False, by_event: bool = False
+) -> str:
+    """Hits as text for a prompt: in the order of time, each day and session under its date.
+
+    With `by_event` the order and the dates are those of what the hits tell of, not those on which
+    they were said.
+    """
     lines: list[str] = []
     place: object = None
-    for hit in in_time(hits):
+    for hit in in_order_of_events(hits) if by_event else in_time(hits):
         item = hit.item
-        if (item.session, item.said_at.date()) != place:
-            place = (item.session, item.said_at.date())
-            lines += ([""] if lines else []) + [day_line(item.said_at)]
-        lines.append((reference(hit.rank) if cite else "") + spoken(item))
+        day = happened_on(item) if by_event else item.said_local
+        here = day.date() if by_event else (item.session, day.date())
+        if here != place:
+            place = here
+            lines += ([""] if lines else []) + [day_line(day)]
+        lines.append((reference(hit.rank) if cite else "") + spoken(item, dates=dates))
     return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A length of time that a question asked for, worked out.
+
+    answer: in the unit of the question and in days; working: from which day to which, and how
+    these are known; days: calendar days between them; count: whole units of the question; support:
+    share of the events' words, of the worse found one, that its evidence holds.
+    """
+
+    answer: str
+    working: str
+    days: int
+    count: int
+    support: float = 1.0
+
+    @property
+    def line(self) -> str:
+        """As it stands in a context: 'Worked out: 42 days, from ... to ...'.
+
+        "Perhaps" where the evidence holds less than half of an event's words: it may be another.
+        """
+        return (
+            f"{'Worked out' if self.support >= 0.5 else 'Perhaps'}: {self.answer}, {self.working}."
+        )
+
+
+def with_lines(text: str, computed: Sequence[Computed]) -> str:
+    """A context with what was worked out below it."""
+    return "\n\n".join(part for part in (text, "\n".join(c.line for c in computed)) if part)
+
+
+def happened_on(item: Item) -> datetime:
+    """The first moment of what an item tells of, else when it was said, on the speaker's clock."""
+    when = item.happened and (item.happened.start or item.happened.end)
+    return when.astimezone(item.said_local.tzinfo) if when else item.said_local
+
+
+def in_order_of_events(hits: Sequence[Hit]) -> list[Hit]:
+    """Hits by what they tell of; of one day, as they were said."""
+
+    def when(hit: Hit) -> tuple[date, datetime, int]:
+        return happened_on(hit.item).date(), hit.item.said_at, hit.item.ordinal
+
+    return sorted(hits, key=when)
 
 
 def in_time(hits: Sequence[Hit]) -> list[Hit]:
     """Hits by time; those of one session and day stay together, in the order they were said."""
     begins: dict[object, datetime] = {}
     for hit in hits:
-        place = (hit.item.session, hit.item.said_at.date())
+        place = (hit.item.session, hit.item.said_local.date())
         begins[place] = min(begins.get(place, hit.item.said_at), hit.item.said_at)
 
     def when(hit: Hit) -> tuple[datetime, str, datetime, int]:
         item = hit.item
-        place = (item.session, item.said_at.date())
+        place = (item.session, item.said_local.date())
         return begins[place], item.session or "", item.said_at, item.ordinal
 
     return sorted(hits, key=when)
@@ -64,7 +123,9 @@ class Recollection:
 
     hits: best first; sessions: whole conversations, best first; left_out: the best candidates
     that were not picked, `reasons` saying why, in the same order; n_candidates: how many were
-    weighed; tokens: length of `context()` as `count_tokens` counts.
+    weighed; tokens: length of `context()` as `count_tokens` counts; computed: lengths of time that
+    the question asked for, which end the context; by_event: it asked for an order, so the context
+    goes by when things happened; dates: relative words have their dates beside them.
     """
 
     question: str
@@ -76,10 +137,14 @@ class Recollection:
     budget_tokens: int | None
     cite: bool
     count_tokens: Callable[[str], int] = field(repr=False)
+    computed: tuple[Computed, ...] = ()
+    by_event: bool = False
+    dates: bool = False
 
     def context(self) -> str:
         """The hits as text for a prompt: in time order, dated, never over the token budget."""
-        return render(self.hits, cite=self.cite)
+        text = render(self.hits, cite=self.cite, dates=self.dates, by_event=self.by_event)
+        return with_lines(text, self.computed)
 
     @property
     def tokens(self) -> int:

@@ -1,14 +1,10 @@
 """Features in their units, and their fusion, worked by hand."""
 
-from datetime import UTC, datetime
-
 import numpy as np
 import pytest
 
 from memsieve.errors import ParameterError
 from memsieve.score import NAMES, Features, RankFusion, StandardisedSum
-from memsieve.score.features import _date
-from memsieve.search.question import calendar
 
 
 def of(**columns):
@@ -18,11 +14,6 @@ def of(**columns):
     for name, column in columns.items():
         values[:, NAMES.index(name)] = column
     return Features(NAMES, values)
-
-
-def micros(*days):
-    moments = [datetime.fromisoformat(day).replace(tzinfo=UTC) for day in days]
-    return np.array([int(moment.timestamp() * 1e6) for moment in moments])
 
 
 def test_a_standardised_sum_worked_by_hand():
@@ -36,7 +27,7 @@ def test_a_standardised_sum_worked_by_hand():
 
 
 def test_the_reasons_add_up_to_the_score_and_the_largest_comes_first():
-    scores = StandardisedSum().score(of(meaning=[1, 2, 3], speaker=[0, 0, 1], date=[2, 0, 1]))
+    scores = StandardisedSum().score(of(meaning=[1, 2, 3], speaker=[0, 0, 1], dated=[1, 0, 1]))
     for i in range(3):
         why = scores.why(i)
         assert sum(why.values()) == pytest.approx(scores.values[i])
@@ -45,7 +36,7 @@ def test_the_reasons_add_up_to_the_score_and_the_largest_comes_first():
 
 
 def test_a_feature_that_is_the_same_everywhere_says_nothing():
-    assert not StandardisedSum().score(of(date=[2, 2, 2])).values.any()
+    assert not StandardisedSum().score(of(dated=[1, 1, 1])).values.any()
 
 
 def test_no_candidates_no_scores():
@@ -63,17 +54,6 @@ def test_rank_fusion_does_not_see_the_size_of_a_lead():
     near = RankFusion().score(of(words=[2, 1], meaning=[1, 2])).values
     far = RankFusion().score(of(words=[9, 1], meaning=[1, 2])).values
     assert near == pytest.approx(far)
-
-
-def test_calendar_words_meet_dates():
-    days = micros("2023-05-08", "2023-05-09", "2022-05-08", "2023-06-08")
-    assert _date(days, calendar("on 8 May 2023")).tolist() == [2.5, 1.5, 2.0, 0.5]
-    assert _date(days, calendar("in 2022")).tolist() == [0, 0, 0.5, 0]
-    assert not _date(days, calendar("the day after")).any()
-
-
-def test_dates_before_1970_are_dates_too():
-    assert _date(micros("1969-07-20"), calendar("20 July 1969")).tolist() == [2.5]
 
 
 @pytest.mark.parametrize(

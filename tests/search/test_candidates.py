@@ -1,11 +1,14 @@
 """Candidates come from every view and pass every filter."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from memsieve.embed import NoEmbedder
 from memsieve.search import find, mask, read
-from memsieve.search.question import Calendar, Question
+from memsieve.search.question import Question
+from memsieve.search.windows import DAY, Window
 
 TALK = [
     ("the dog barks", "Ana", "s1"),
@@ -27,10 +30,7 @@ def test_lexical_candidates_and_their_neighbours(block_of):
 def test_a_vector_brings_what_no_word_does(block_of):
     vectors = np.eye(4, dtype=np.float32)
     block = block_of(TALK, vectors)
-    question = Question(
-        "?", np.empty(0, np.uint32), frozenset(), frozenset(), vectors[2],
-        Calendar(frozenset(), frozenset(), frozenset()),
-    )  # fmt: skip
+    question = Question("?", np.empty(0, np.uint32), frozenset(), frozenset(), vectors[2])
     found = find(block, question, pool=1)
     assert found.docs.tolist() == [2]
     assert found.cosine == pytest.approx([1.0], abs=0.01)
@@ -76,3 +76,23 @@ def test_the_turns_beside_candidates_can_be_asked_for_within_the_filters(block_o
     assert find(block, question, pool=1, beside=2).docs.tolist() == [0, 1, 2]
     only = mask(block, equal={}, seqs=[1, 4])
     assert find(block, question, only, pool=1, beside=3).docs.tolist() == [0, 3]
+
+
+def test_a_stretch_of_time_brings_its_own_candidates(block_of):
+    """Fifty turns speak of dogs; the one inside the window is the least of them by its words."""
+    turns = [("dog dog dog", "Ana", f"s{n}") for n in range(50)]
+    block = block_of(
+        [*turns, ("a dog and a great many other things", "Ana", "t")], days=[*range(50), 90]
+    )
+    window = Window(np.array([90 * DAY]), np.array([91 * DAY]), np.ones(1))
+    question = asked(block, "dog")
+    assert 50 not in find(block, question, pool=5).docs
+    assert 50 in find(block, replace(question, window=window), pool=5).docs
+
+
+def test_documents_can_be_put_among_the_candidates(block_of):
+    block = block_of(TALK)
+    question = asked(block, "dog")
+    found = find(block, question)
+    assert found.with_docs(block, question, np.array([3])).docs.tolist() == [0, 1, 3]
+    assert found.with_docs(block, question, np.array([0])) is found

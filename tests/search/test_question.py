@@ -1,31 +1,11 @@
-"""Names and calendar words of a question."""
+"""Names in a question."""
 
 import pytest
 
 from memsieve.embed import NoEmbedder, Static
 from memsieve.search import read
-from memsieve.search.question import calendar
 
 TALK = [("hello", "Maria Lopez", "s"), ("hi", "Tom", "s")]
-
-
-@pytest.mark.parametrize(
-    ("text", "months", "years", "days"),
-    [
-        ("What happened on 8 May 2023?", {5}, {2023}, {8}),
-        ("in June, or early July", {6, 7}, set(), set()),
-        ("the 21st of March", {3}, set(), {21}),
-        ("What did she do in May?", {5}, set(), set()),
-        ("may I ask, and march on", set(), set(), set()),
-        ("the marching band of 2022", set(), {2022}, set()),
-        ("5-6 people on route 66", set(), set(), set()),
-        ("at 5 pm in December", {12}, set(), set()),
-    ],
-)
-def test_calendar_words(text, months, years, days):
-    assert calendar(text) == type(calendar(""))(
-        frozenset(months), frozenset(years), frozenset(days)
-    )
 
 
 def test_a_speaker_is_named_by_any_part_of_the_name(block_of):

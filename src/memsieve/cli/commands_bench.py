@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from memsieve.embed import Embedder
     from memsieve.evaluate import Comparison, Dataset, Report, System
 
-SYSTEMS = ("memsieve", "random", "recency", "bm25", "bm25+dense")
+SYSTEMS = ("memsieve", "memsieve-timeless", "random", "recency", "bm25", "bm25+dense")
 _BUDGETS = "250,500,1000,2000,4000"
 
 
@@ -99,7 +99,7 @@ def _chosen(given: Sequence[str] | None) -> list[str]:
 
 
 def _system(name: str, embedder: "Embedder | None") -> "System":
-    """A fresh system; only the two that use an embedder are given one."""
+    """A fresh system; only those that use an embedder are given one."""
     from memsieve.embed import NoEmbedder
     from memsieve.evaluate import baselines
     from memsieve.evaluate.memory_system import MemorySystem
@@ -107,6 +107,9 @@ def _system(name: str, embedder: "Embedder | None") -> "System":
     words_only = NoEmbedder()
     made: dict[str, Callable[[], System]] = {
         "memsieve": lambda: MemorySystem(embedder=embedder),
+        "memsieve-timeless": lambda: MemorySystem(
+            name="memsieve-timeless", embedder=embedder, timeline="none"
+        ),
         "random": lambda: baselines.Random(words_only),
         "recency": lambda: baselines.Recency(words_only),
         "bm25": lambda: baselines.BM25(words_only),

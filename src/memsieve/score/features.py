@@ -6,7 +6,8 @@ import numpy as np
 
 from memsieve.search.block import Block
 from memsieve.search.candidates import Found
-from memsieve.search.question import Calendar, Question
+from memsieve.search.question import Question
+from memsieve.search.windows import begins_known, events, said_days
 
 NAMES = (
     "words",
@@ -17,13 +18,20 @@ NAMES = (
     "meaning",
     "meaning_near",
     "speaker",
-    "date",
+    "said_inside",
+    "said_gap",
+    "event_inside",
+    "event_gap",
+    "dated",
 )
 """BM25 on the turn, on the turn without the speakers' names in the question, on +-1 turn, on
 +-3 turns, on the session; cosine of the turn, and over +-1 turn; 1 if the speaker is named, 0 if
-another is, 0.5 if the question names nobody or everybody; calendar words that the date matches."""
+another is, 0.5 if the question names nobody or everybody.
 
-_MICROSECONDS_PER_DAY = 86_400_000_000
+Of time, all zero where the question says nothing of it: how surely the day on which the turn was
+said lies in the stretch that the question is about (0 to 1), and -ln(1 + days to it); the same for
+the times that the turn mentions, or the day it was said if it mentions none; 1 if the question asks
+when and the turn mentions a time that has a beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,7 @@ def features(block: Block, question: Question, found: Found) -> Features:
         found.cosine,
         found.cosine_window,
         _speaker(block, question, docs),
-        _date(block.said_at[docs], question.calendar),
+        *_time(block, question, docs),
     )
     return Features(NAMES, np.stack(columns, axis=1).astype(np.float64))
 
@@ -72,15 +80,24 @@ def _speaker(block: Block, question: Question, docs: np.ndarray) -> np.ndarray:
     return np.isin(block.speaker[docs], list(question.speakers)).astype(float)
 
 
-def _date(said_at: np.ndarray, calendar: Calendar) -> np.ndarray:
-    """Half a point for the year, one for the month, one more for the day inside that month."""
-    score = np.zeros(said_at.size)
-    if not calendar:
-        return score
-    days = (said_at // _MICROSECONDS_PER_DAY).astype("datetime64[D]")
-    months = days.astype("datetime64[M]")
-    in_month = np.isin(months.astype(int) % 12 + 1, list(calendar.months))
-    in_year = np.isin(days.astype("datetime64[Y]").astype(int) + 1970, list(calendar.years))
-    of_month = (days - months).astype(int) + 1
-    on_day = np.isin(of_month, list(calendar.days)) & in_month
-    return in_month * 1.0 + in_year * 0.5 + on_day * 1.0
+def _time(block: Block, question: Question, docs: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The five features of time: shape (n,) each."""
+    nothing = np.zeros(docs.size)
+    dated = nothing
+    if question.asked.wants_date or question.asked.wants_length:
+        dated = begins_known(block, docs).astype(float)
+    window = question.window
+    if window is None or not docs.size:
+        return nothing, nothing, nothing, nothing, dated
+    said = said_days(block, docs)
+    owner, begins, ends = events(block, docs)
+    inside, gap = np.zeros(docs.size), np.full(docs.size, np.inf)
+    np.maximum.at(inside, owner, window.inside(begins, ends))
+    np.minimum.at(gap, owner, window.gap_days(begins, ends))
+    return (
+        window.inside(*said),
+        -np.log1p(window.gap_days(*said)),
+        inside,
+        -np.log1p(gap),
+        dated,
+    )

@@ -18,10 +18,27 @@ EQUAL_VIEWS: Mapping[str, float] = MappingProxyType(
         "meaning": 1.0,
         "meaning_near": 1.0,
         "speaker": 1.0,
-        "date": 1.0,
+        "said_inside": 1.0,
+        "said_gap": 1.0,
+        "event_inside": 1.0,
+        "event_gap": 1.0,
+        "dated": 1.0,
     }
 )
-"""All views alike; the plain turn view is left out because the nameless one contains it."""
+"""All views alike; the plain turn view is left out because the nameless one contains it. Those of
+time tell nothing, and weigh nothing, unless the question speaks of time."""
+
+EVENT_VIEWS: Mapping[str, float] = MappingProxyType(
+    {
+        "words_nameless": 2.0,
+        "words_near": 1.0,
+        "meaning": 1.0,
+        "speaker": 0.5,
+        "dated": 1.5,
+    }
+)
+"""For the one turn that tells when something happened: its own words count most, a date nearly as
+much, the wide views nothing."""
 
 
 @dataclass(frozen=True, slots=True)

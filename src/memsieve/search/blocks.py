@@ -1,9 +1,10 @@
 """The blocks of the namespaces in use, kept level with the store."""
 
 from collections import OrderedDict
+from datetime import datetime
 
 from memsieve.search.block import Block
-from memsieve.store.base import Store
+from memsieve.store.base import Store, Versions
 
 _LEAST_FOR_RELOAD = 1_000
 
@@ -19,9 +20,16 @@ class Blocks:
         self._store, self._dimensions = store, dimensions
         self._max_documents = max_documents
         self._blocks: OrderedDict[str, Block] = OrderedDict()
+        self._last_past: tuple[tuple[str, Versions, int], Block] | None = None
 
-    def get(self, namespace: str) -> Block:
-        """The block of a namespace as the store stands now."""
+    def get(self, namespace: str, as_of: datetime | None = None) -> Block:
+        """The block of a namespace as the store stands now, or with the versions of a moment.
+
+        Unless a version that held then has been replaced since, both are the same: what was said
+        later is for a mask to leave out.
+        """
+        if as_of is not None and (versions := self._store.versions(namespace, as_of)):
+            return self._past(namespace, versions)
         block = self._blocks.pop(namespace, None) or Block(self._dimensions)
         if self._store.position(namespace) != block.position:
             block = self._follow(namespace, block)
@@ -39,6 +47,15 @@ class Blocks:
         if len(block) > _LEAST_FOR_RELOAD and block.n_alive < len(block) / 2:
             return self._follow(namespace, Block(self._dimensions))
         return block
+
+    def _past(self, namespace: str, versions: Versions) -> Block:
+        """The block with old versions in the place of their successors; the last one is kept."""
+        key = namespace, versions, self._store.position(namespace)
+        if self._last_past is None or self._last_past[0] != key:
+            block = Block(self._dimensions)
+            block.apply(self._store.past(namespace, versions, dimensions=self._dimensions))
+            self._last_past = key, block
+        return self._last_past[1]
 
     def loaded(self) -> dict[str, int]:
         """Bytes in memory per loaded namespace."""

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from memsieve.search.block import Block
+from memsieve.search.lanes import GAP
 from memsieve.search.lexical import LexicalScores, bm25
 from memsieve.search.question import Question
 from memsieve.search.top import top
+from memsieve.search.windows import meeting
 
 POOL = 100
 """Candidates taken from each ranking: six rankings of 100 hold 97 % of LoCoMo's evidence."""
@@ -28,6 +30,16 @@ class Found:
     cosine: np.ndarray
     cosine_window: np.ndarray
 
+    def with_docs(self, block: Block, question: Question, more: np.ndarray) -> "Found":
+        """The same with further documents among the candidates."""
+        docs = np.union1d(self.docs, more)
+        if docs.size == self.docs.size:
+            return self
+        scan = None
+        if question.vector is not None and question.vector.any():
+            scan = block.vectors.scan(question.vector)
+        return Found(docs, self.lexical, *_cosines(block, question, docs, scan))
+
 
 def find(
     block: Block,
@@ -39,8 +51,10 @@ def find(
 ) -> Found:
     """The union of the `pool` best of each view: turn without names, +-1, +-3, cosine.
 
-    `allowed` is a boolean mask over documents (n,) or None for all; dead ones never appear. With
-    `beside` the turns up to so many steps before and after each candidate are candidates too.
+    Where the question is about a stretch of time, the best of that stretch by the +-3 window and
+    by cosine come in too, however many better ones lie outside it. `allowed` is a boolean mask
+    over documents (n,) or None for all; dead ones never appear. With `beside` the turns up to so
+    many steps before and after each candidate are candidates too.
     """
     lexical = bm25(block, question.terms, question.name_terms)
     if allowed is None and not block.all_alive:
@@ -57,6 +71,13 @@ def find(
     if question.vector is not None and question.vector.any():
         scan = block.vectors.scan(question.vector)
         best.append(top(_masked(scan, allowed, -np.inf), pool))
+    if question.window is not None:
+        inside = meeting(block, question.window)
+        inside = inside if allowed is None else inside & allowed
+        inside_slots = inside[standing] & (standing >= 0)
+        best.append(standing[top(_masked(lexical.windows[GAP], inside_slots, 0.0), pool, 0.0)])
+        if scan is not None:
+            best.append(top(_masked(scan, inside, -np.inf), pool))
     docs = np.unique(np.concatenate(best))
     if beside:
         steps = [block.lanes.beside(docs, step) for step in range(-beside, beside + 1)]

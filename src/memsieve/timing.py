@@ -1,0 +1,246 @@
+"""Questions of time in two steps: first find the events that they name, then use their dates."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+
+import numpy as np
+
+from memsieve.recollection import Computed
+from memsieve.search import Block
+from memsieve.search.windows import Window
+from memsieve.search.words import terms_of, words
+from memsieve.timeline import Mention, Reader, spell
+from memsieve.timeline.asking import Asked, HowLong
+from memsieve.timeline.lengths import Length
+from memsieve.timeline.verbs import forms, with_forms
+from memsieve.types import Interval, Item
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CLAUSE = re.compile(r"[.!?;\n]+")
+_NEXT = 2
+ENOUGH = 0.3
+"""An event counts as found if the best turn and its neighbours have this share of its words."""
+_WHOLE = 0.6
+"""A phrase is a date itself, not an event, if a date takes up this share of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An event found: the item that tells of it, and the share of its words that are there."""
+
+    item: Item
+    support: float
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """When an event of a question happened; `item` and `words` say how that is known.
+
+    words: the time words of the item's text, empty if it is the day on which it was said; item:
+    None where the question gives the date itself.
+    """
+
+    when: Interval
+    item: Item | None = None
+    words: str = ""
+    support: float = 0.0
+
+    @property
+    def day(self) -> date:
+        """The first day, on the clock of whoever told of it."""
+        start = self.when.start or self.when.end
+        assert start is not None  # readers give at least one bound
+        return start.date()
+
+
+Find = Callable[[str], Found | None]
+"""Finds the item that tells best of an event; None if none does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What the times and events of a question come to.
+
+    window: the stretches that the question is about, None for none; computed: the lengths that it
+    asks for, with their working; evidence: `seq` of the items that these rest on.
+    """
+
+    window: Window | None = None
+    computed: tuple[Computed, ...] = ()
+    evidence: tuple[int, ...] = ()
+
+
+NO_TIMING = Timing()
+
+
+def timing(asked: Asked, block: Block, clock: datetime, find: Find, reader: Reader) -> Timing:
+    """Work out the window of a question and the lengths that it asks for."""
+    if asked.lengths:
+        return _length(asked.lengths, clock, find, reader)
+    if asked.times:
+        return Timing(Window.of(asked.times))
+    if asked.session is not None:
+        session = session_interval(block, asked.session, clock)
+        return NO_TIMING if session is None else Timing(Window.of([(session, 1.0)]))
+    if asked.anchor is not None:
+        event = event_of(asked.anchor.phrase, clock, find, reader)
+        if event is not None:
+            return Timing(Window.of([(_beside(event.when, asked.anchor.relation), 1.0)]))
+    return NO_TIMING
+
+
+def session_interval(block: Block, which: int | str, clock: datetime) -> Interval | None:
+    """When a conversation went on: -1 the last before the clock, -2 the one before, "first".
+
+    0 is the conversation that is going on: the last one too. None if there is no such.
+    """
+    now = (clock - _EPOCH) // timedelta(microseconds=1)
+    heard = block.alive & (block.session >= 0) & (block.said_at <= now)
+    sessions, at = block.session[heard], block.said_at[heard]
+    n_sessions = len(block.sessions.names)
+    begins = np.full(n_sessions, np.iinfo(np.int64).max)
+    ends = np.full(n_sessions, np.iinfo(np.int64).min)
+    np.minimum.at(begins, sessions, at)
+    np.maximum.at(ends, sessions, at)
+    order = np.argsort(begins, kind="stable")[: np.unique(sessions).size]
+    place = 0 if which == "first" else min(int(which), -1)
+    if not -order.size <= place < order.size:
+        return None
+    one = order[place]
+    start, end = (_EPOCH + timedelta(microseconds=int(m)) for m in (begins[one], ends[one] + 1))
+    return Interval(start, end, "minute")
+
+
+def event_of(phrase: str, clock: datetime, find: Find, reader: Reader) -> Event | None:
+    """When the event of a phrase happened: the phrase's own date, or that of the best item."""
+    own = max(
+        reader.mentions(phrase, clock, looks_back=True),
+        key=lambda one: one.last - one.first,
+        default=None,
+    )
+    if own is not None and own.last - own.first >= _WHOLE * len(phrase):
+        return Event(own.interval, words=phrase[own.first : own.last], support=1.0)
+    found = find(phrase)
+    if found is None:
+        return None
+    mention = mention_of(found.item, phrase)
+    if mention is None:
+        return Event(said_day(found.item), found.item, support=found.support)
+    told = found.item.text[mention.first : mention.last]
+    return Event(mention.interval, found.item, told, found.support)
+
+
+def mention_of(item: Item, phrase: str) -> Mention | None:
+    """The time in an item that belongs to an event.
+
+    That of the clause with most of the event's words; without one there, the nearest before it, for
+    people set the time and then tell; then the first in the next two. "By Friday" and "until
+    Friday" tell when nothing begins. None if no time is left: it happened when it was told.
+    """
+    known = [one for one in item.mentions if one.interval.start is not None]
+    if not known:
+        return None
+    wanted = set(words(with_forms(phrase)))
+    clauses = _clauses(item.text)
+    shares = [len(wanted.intersection(words(item.text[first:last]))) for first, last in clauses]
+    best = int(np.argmax(shares))
+    at = [_clause_of(one.first, clauses) for one in known]
+    for fits in (
+        [i for i, clause in enumerate(at) if clause == best],
+        [i for i, clause in reversed(list(enumerate(at))) if clause < best],
+        [i for i, clause in enumerate(at) if best < clause <= best + _NEXT],
+    ):
+        if fits:
+            return known[fits[0]]
+    return None
+
+
+def _clause_of(position: int, clauses: Sequence[tuple[int, int]]) -> int:
+    return next(i for i, (first, last) in enumerate(clauses) if first <= position < last)
+
+
+def covered(phrase: str, texts: Sequence[str], names: Sequence[str], block: Block) -> float:
+    """Share of the words of an event that texts hold, rare words counting more (by their idf).
+
+    A verb counts in any form; `names` of speakers do not count. 0.0 for a phrase without words.
+    """
+    said = {stem for text in texts for stem in words(text)}
+    known = {stem for name in names for stem in words(name)}
+    total = found = 0.0
+    for word in phrase.split():
+        stems = {stem for form in forms(word) for stem in words(form)}
+        if not stems or stems <= known:
+            continue
+        df = max(block.postings.find(int(term))[0].size for term in terms_of(stems))
+        worth = float(np.log(1 + (block.n_alive - df + 0.5) / (df + 0.5)))
+        total += worth
+        found += worth * bool(stems & said)
+    return found / total if total else 0.0
+
+
+def said_day(item: Item) -> Interval:
+    """The day on which an item was said, on the speaker's clock."""
+    start = item.said_local.replace(hour=0, minute=0, second=0, microsecond=0)
+    return Interval(start, start + timedelta(days=1))
+
+
+def _clauses(text: str) -> list[tuple[int, int]]:
+    """Stretches between the ends of sentences; together they are the whole text."""
+    edges = [0, *(match.end() for match in _CLAUSE.finditer(text)), len(text) + 1]
+    return [(a, b) for a, b in pairwise(edges) if a < b]
+
+
+def _beside(when: Interval, relation: str) -> Interval:
+    """What lies after, before or during an event, the event itself included."""
+    if relation == "after":
+        return Interval(when.start, None, when.precision)
+    return Interval(None, when.end, when.precision) if relation == "before" else when
+
+
+def _length(ways: Sequence[HowLong], clock: datetime, find: Find, reader: Reader) -> Timing:
+    """The length between two events, by the reading that the memory supports best."""
+    known: dict[str, Event | None] = {}
+    best: tuple[float, HowLong, list[Event]] | None = None
+    for way in ways:
+        events = []
+        for phrase in (way.first, way.last):
+            if phrase is None:
+                events.append(Event(Interval(clock, clock, "minute")))
+                continue
+            if phrase not in known:
+                known[phrase] = event_of(phrase, clock, find, reader)
+            if (event := known[phrase]) is not None:
+                events.append(event)
+        support = sum(event.support for event in events)
+        if len(events) == 2 and (best is None or support > best[0]):
+            best = support, way, events
+    if best is None:
+        return NO_TIMING
+    _, way, events = best
+    length = Length(*(event.day for event in events))
+    in_order = sorted(events, key=lambda event: event.day)
+    line = Computed(
+        length.spelled(way.unit),
+        f"from {_told(in_order[0])} to {_told(in_order[1])}",
+        length.days,
+        length.count(way.unit or "day") if way.unit != "hour" else length.days * 24,
+        min((event.support for event in events if event.item is not None), default=1.0),
+    )
+    return Timing(None, (line,), tuple(e.item.seq for e in in_order if e.item is not None))
+
+
+def _told(event: Event) -> str:
+    """A day with how it is known: '8 March 2025 ("last Saturday", said on 13 March 2025)'."""
+    start = event.when.start or event.when.end
+    assert start is not None
+    midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    shown = spell(Interval(midnight, midnight + timedelta(days=1)))
+    if event.item is None:
+        return shown
+    said = spell(said_day(event.item))
+    if not event.words:
+        return f"{shown} (said that day)"
+    return f'{shown} ("{event.words}", said on {said})'
