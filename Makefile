@@ -53,6 +53,8 @@ bench: $(DEV)/done
 	$(DEV)/bin/python benchmarks/startup.py
 	$(DEV)/bin/python benchmarks/scale.py --sizes $(SIZES)
 	$(DEV)/bin/python benchmarks/locomo_peers.py $(LOCOMO)
+	$(DEV)/bin/python benchmarks/time_reading.py $(LOCOMO)
+	$(DEV)/bin/python benchmarks/time_windows.py $(LOCOMO)
 
 docs: $(DEV)/done
 	$(DEV)/bin/python tools/cli_reference.py

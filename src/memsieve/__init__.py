@@ -5,7 +5,7 @@
 >>> _ = memory.add("I moved to Lisbon last spring.", speaker="Ana", at="2026-03-02", session="s1")
 >>> print(memory.recall("Where does Ana live, and since when?", budget_tokens=800).context())
 Monday 2 March 2026
-Ana: I moved to Lisbon last spring.
+Ana: I moved to Lisbon last spring [spring 2025].
 """
 
 from typing import TYPE_CHECKING, Any

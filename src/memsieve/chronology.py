@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from memsieve.search.words import words
+from memsieve.search.words import fold, words
 from memsieve.timeline import spell
 from memsieve.types import Interval, Item
 
@@ -46,7 +46,10 @@ class Chronology:
         return self.entries[at]
 
     def text(self) -> str:
-        """A line for each entry under its date: '8 May 2023  Ana: We met ("yesterday")'."""
+        """A line for each entry: its date, who said what, and with which words it names the date.
+
+        For instance '7 May 2023  Ana: I ran yesterday. ("yesterday", said 08 May 2023)'.
+        """
         return "\n".join(f"{spell(entry.when)}  {line(entry)}" for entry in self.entries)
 
 
@@ -66,13 +69,13 @@ def chronology(
     limit: int | None = None,
 ) -> Chronology:
     """The entries of items, ordered by time; see `Memory.timeline`."""
-    wanted = None if subject is None else set(words(subject))
+    wanted = frozenset(words(subject or ""))
     found = (
         entry
         for item in items
-        if wanted is None or _is_about(item, wanted)
+        if subject is None or _is_about(item, subject, wanted)
         for entry in entries_of(item)
-        if during is None or _meets(entry.when, during)
+        if during is None or entry.when.overlaps(during)
     )
     in_order = sorted(found, key=_order) if limit is None else heapq.nsmallest(limit, found, _order)
     return Chronology(tuple(in_order))
@@ -80,21 +83,20 @@ def chronology(
 
 def entries_of(item: Item) -> list[Entry]:
     """Every time that an item mentions, or the day it was said if it mentions none."""
-    if item.mentions:
-        return [Entry(one.interval, item, item.text[one.first : one.last]) for one in item.mentions]
-    return [Entry(item.happened, item)] if item.happened is not None else []
+    return [
+        Entry(one.interval, item, item.text[one.first : one.last]) for one in item.mentions
+    ] or [Entry(Interval.day_of(item.said_local), item)]
 
 
-def _is_about(item: Item, wanted: set[str]) -> bool:
-    """Whether an item holds all of the words, or is spoken by somebody of that name."""
-    by_name = set(words(item.speaker)) if item.speaker else set()
-    return bool(wanted) and (wanted <= by_name or wanted <= set(words(item.text)) | by_name)
+def _is_about(item: Item, subject: str, wanted: frozenset[str]) -> bool:
+    """Whether an item holds all of the words `wanted`, or is spoken by somebody of that name.
 
-
-def _meets(when: Interval, during: Interval) -> bool:
-    return when.overlaps(during) or (
-        (when.start is None or when.end is None) and (when.gap_days(during) == 0)
-    )
+    The name is compared as a whole, too, for Will is no word that an index keeps.
+    """
+    name = item.speaker or ""
+    if fold(name) == fold(subject.strip()):
+        return True
+    return bool(wanted) and wanted <= {*words(name), *words(item.text)}
 
 
 def _order(entry: Entry) -> tuple[datetime, datetime, int]:

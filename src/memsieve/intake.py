@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, tzinfo
 from functools import lru_cache
 from typing import Any
 
@@ -127,8 +127,4 @@ def _happened(mentions: Sequence[Mention], clock: datetime) -> Interval:
 
 @lru_cache(maxsize=16)  # what is said in one go is mostly said on one day
 def _day(day: date, zone: tzinfo | None) -> Interval:
-    start = datetime.combine(day, time.min, zone)
-    try:
-        return Interval(start, start + timedelta(days=1))
-    except OverflowError:  # the last day that a datetime can name
-        return Interval(start, None)
+    return Interval.day_of(datetime.combine(day, time.min, zone))

@@ -236,9 +236,9 @@ class Memory:
         """Remember text, a message, a mapping such as a chat API's, or a list of these.
 
         The keywords hold for everything that does not state its own. A list is written in one
-        transaction. `at` is when it was said (now if not given), and its offset the speaker's
-        clock (UTC if not given). A `key` already present adds nothing, or a new version if the
-        text differs.
+        transaction. `at` is when it was said (now on this machine's clock if not given), and its
+        offset the speaker's clock (UTC if it has none). A `key` already present adds nothing, or a
+        new version if the text differs.
 
         Returns
         -------
@@ -264,7 +264,7 @@ class Memory:
         """Write messages, of several namespaces perhaps, in one transaction."""
         with self._lock:
             embedder, timeline = self.embedder.identity, self.timeline_reader.identity
-            records = self._analyst.records(messages, datetime.now(UTC))
+            records = self._analyst.records(messages, _here_and_now())
         ids: list[str] = []
         with self._store.writing():
             for place, stretch in groupby(
@@ -325,7 +325,7 @@ class Memory:
             Neither given: ten hits.
         now
             The clock of the question, in the zone of whoever asks: what was said later is not
-            recalled. None: the clock of this moment in UTC, and no bound.
+            recalled. None: this moment on the clock of this machine, and no bound.
         speaker, session, role, kind, since, until, metadata
             Filters; `since` and `until` bound when it was said, the end excluded.
         during, window
@@ -359,7 +359,7 @@ class Memory:
             raise ParameterError("now must not lie after as_of: name one of the two")
         asked_at = at or then
         ends = (as_moment(until), _next_second(asked_at))
-        clock = asked_at or datetime.now(UTC)
+        clock = asked_at or _here_and_now()
         request = Request(
             question,
             budget_tokens,
@@ -373,7 +373,7 @@ class Memory:
             clock=clock,
             during=None if during is None else self._interval(during, clock),
             window=window,
-            as_of=then,
+            as_of=None if then is None else _end_of_second(then),
             dates=dates,
         )
         with self._lock:
@@ -415,7 +415,7 @@ class Memory:
         during
             Only what happened in this stretch; as in `recall`.
         now
-            The clock against which `during` is read. None: this moment in UTC.
+            The clock against which `during` is read. None: that of this machine.
         limit
             At most so many entries, the earliest first. None: all.
 
@@ -428,7 +428,7 @@ class Memory:
             raise ParameterError(f"subject must be text that is not blank, got {subject!r}")
         if limit is not None and (not isinstance(limit, int) or limit < 0):
             raise ParameterError(f"limit must be a whole number >= 0 or None, got {limit!r}")
-        clock = as_moment(now) or datetime.now(UTC)
+        clock = as_moment(now) or _here_and_now()
         stretch = None if during is None else self._interval(during, clock)
         items = self._store.walk(self._known(namespace), during=stretch)
         return chronology(items, subject=subject, during=stretch, limit=limit)
@@ -691,12 +691,22 @@ def _named(namespace: str) -> str:
     return namespace
 
 
+def _here_and_now() -> datetime:
+    """This moment on the clock of this machine: "yesterday" is that of its wall, not of UTC."""
+    return datetime.now().astimezone()
+
+
 def _next_second(clock: datetime | None) -> datetime | None:
     """The end of the second that a clock shows; None for no clock, or the end of time."""
     if clock is None or clock > _LAST_SECOND:
         return None
     # In UTC: on a clock ahead of it the next second may be in the year 10,000.
     return clock.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
+
+
+def _end_of_second(clock: datetime) -> datetime:
+    """The last moment of the second that a clock shows: all of it counts as said by then."""
+    return clock.astimezone(UTC).replace(microsecond=999_999)
 
 
 def _several(given: Any) -> builtins.list[Any]:

@@ -34,7 +34,7 @@ from memsieve.search.blocks import Blocks
 from memsieve.search.candidates import POOL
 from memsieve.search.candidates import Found as FoundDocs
 from memsieve.search.lanes import GAP
-from memsieve.search.windows import DAY, Window, meeting
+from memsieve.search.windows import DAY, Window, inside, meeting
 from memsieve.select import Budget, Candidates, Selection, Selector, TopK, Windows
 from memsieve.store.base import Store
 from memsieve.timeline import Reader
@@ -137,7 +137,7 @@ class Layout:
         1970, are the days under which the lines stand, whatever their session; otherwise they stand
         under session and day.
         """
-        said = block.said_local[docs] // DAY
+        said = block.local(docs) // DAY
         place = (block.session[docs].astype(np.int64) << 32) + said if days is None else days
         places, group = np.unique(place, return_inverse=True)
         of_place = (said if days is None else days)[_first(group, places.size)]
@@ -148,7 +148,8 @@ class Layout:
         return Candidates(
             relevance=relevance,
             tokens=lines + number,
-            position=block.ordinal[docs],
+            # Turns of several sessions may tell of one day: slots tell them apart, see `Lanes`.
+            position=block.ordinal[docs] if days is None else block.lanes.slot[docs],
             group=group,
             group_tokens=np.array(headings, dtype=np.int64),
         )
@@ -202,9 +203,9 @@ class Recaller:
         found = found.with_docs(block, question, block.documents(found_time.evidence))
         docs = found.docs
         scores = self._scorer.score(features(block, question, found))
-        if request.during is not None and window is not None:
-            scores = _demoted(scores, meeting(block, window)[docs])
         scores = _raised(scores, np.isin(block.seq[docs], found_time.evidence))
+        if window is not None and request.during is not None and request.window == "soft":
+            scores = _demoted(scores, inside(block, window, docs))
         return self._answer(block, found, scores, request, found_time.computed, asked.wants_order)
 
     def _answer(
@@ -217,12 +218,19 @@ class Recaller:
         by_event: bool,
     ) -> Recollection:
         """Select under the budget and gather what a reader of the answer wants to know."""
-        docs = found.docs
+        docs, seqs = found.docs, block.seq[found.docs]
         computed, room = self._room(computed, request.budget_tokens)
-        selection, rest = self._select(block, docs, scores, request, room, by_event)
+        is_costed = room is not None or request.neighbours > 0
+        # Only a counter of the caller's, which may not add up over words, and an order of events
+        # need the texts of all candidates.
+        texts = self._items(seqs) if is_costed and (by_event or self._custom_count) else None
+        candidates = Candidates(relevance=scores.values)
+        if is_costed:
+            candidates = self._costed(block, docs, scores, request, texts, by_event)
+        selection, rest = _select(candidates, request, room)
         picked = list(selection.picked)
-        items = self._store.items(block.seq[docs[picked + rest]].tolist())
-        hits = _hits(items, picked + rest, block.seq[docs], scores)
+        items = self._items(seqs[picked + rest]) if texts is None else texts
+        hits = _hits(items, picked + rest, seqs, scores)
         kept = [hit for hit in hits if hit.rank <= len(picked)]
         left = [
             (hit, selection.trace.reason(rest[hit.rank - len(picked) - 1]))
@@ -242,7 +250,12 @@ class Recaller:
             by_event=by_event,
             dates=request.dates,
         )
-        return _trimmed(answer) if self._custom_count else answer
+        is_sure = not self._custom_count and not (request.dates and _is_behind(block, kept))
+        return answer if is_sure else _trimmed(answer)
+
+    def _items(self, seqs: np.ndarray) -> dict[int, Item]:
+        """Items by `seq`, without those that were forgotten meanwhile."""
+        return {item.seq: item for item in self._store.items(seqs.tolist())}
 
     def _room(
         self, computed: tuple[Computed, ...], budget_tokens: int | None
@@ -303,46 +316,23 @@ class Recaller:
             seqs=seqs,
         )
         if request.during is not None and request.window == "hard":
-            inside = meeting(block, Window.of([(request.during, 1.0)]))
-            allowed = inside if allowed is None else allowed & inside
+            then = meeting(block, Window.of([(request.during, 1.0)]))
+            allowed = then if allowed is None else allowed & then
         return allowed
 
-    def _select(
+    def _costed(
         self,
         block: Block,
         docs: np.ndarray,
         scores: Scores,
         request: Request,
-        room: int | None,
+        texts: Mapping[int, Item] | None,
         by_event: bool,
-    ) -> tuple[Selection, list[int]]:
-        """The selection, and the best few that it left out."""
-        if room is None and not request.neighbours:
-            candidates = Candidates(relevance=scores.values)
-        else:
-            candidates = self._costed(block, docs, scores, request, by_event)
-        selector: Selector = TopK()
-        if request.neighbours:
-            selector = Windows(selector, before=request.neighbours, after=request.neighbours)
-        budget = request.budget if room is None else replace(request.budget, tokens=room)
-        selection = selector.select(candidates, budget)
-        left = np.ones(docs.size, bool)
-        left[list(selection.picked)] = False
-        order = np.argsort(-scores.values, kind="stable")
-        return selection, order[left[order]][:_N_LEFT_OUT].tolist()
-
-    def _costed(
-        self, block: Block, docs: np.ndarray, scores: Scores, request: Request, by_event: bool
     ) -> Candidates:
-        """Candidates with what their lines and headings cost.
-
-        Only a counter of the caller's, which may not add up over words, and an order of events
-        need the texts; the rest is known without them.
-        """
+        """Candidates with what their lines and headings cost; `texts` where that takes them."""
         lines = days = None
-        if by_event or self._custom_count:
-            found = {item.seq: item for item in self._store.items(block.seq[docs].tolist())}
-            items = [found.get(int(seq)) for seq in block.seq[docs]]
+        if texts is not None:
+            items = [texts.get(seq) for seq in block.seq[docs].tolist()]
             if self._custom_count:
                 counts = [(i and self._count(spoken(i, dates=request.dates))) or 0 for i in items]
                 lines = np.array(counts, dtype=np.int64)
@@ -360,11 +350,26 @@ class Recaller:
         )
 
 
-def _demoted(scores: Scores, inside: np.ndarray) -> Scores:
-    """Scores in which whatever lies outside a window comes after all that lies inside."""
+def _select(
+    candidates: Candidates, request: Request, room: int | None
+) -> tuple[Selection, list[int]]:
+    """The selection, and the best few that it left out; `room` is what computed lines leave."""
+    selector: Selector = TopK()
+    if request.neighbours:
+        selector = Windows(selector, before=request.neighbours, after=request.neighbours)
+    budget = request.budget if room is None else replace(request.budget, tokens=room)
+    selection = selector.select(candidates, budget)
+    left = np.ones(len(candidates.relevance), bool)
+    left[list(selection.picked)] = False
+    order = np.argsort(-candidates.relevance, kind="stable")
+    return selection, order[left[order]][:_N_LEFT_OUT].tolist()
+
+
+def _demoted(scores: Scores, kept: np.ndarray) -> Scores:
+    """Scores in which whatever is not kept, outside a window, comes after all that is."""
     if not scores.values.size:
         return scores
-    part = np.where(inside, 0.0, -(np.ptp(scores.values) + 1.0))
+    part = np.where(kept, 0.0, -(np.ptp(scores.values) + 1.0))
     return _with_part(scores, _OUTSIDE, part)
 
 
@@ -408,15 +413,28 @@ def _first(labels: np.ndarray, n_labels: int) -> np.ndarray:
 
 
 def _hits(
-    items: Sequence[Item], order: Sequence[int], seqs: np.ndarray, scores: Scores
+    items: Mapping[int, Item], order: Sequence[int], seqs: np.ndarray, scores: Scores
 ) -> list[Hit]:
     """Hits in the order given, ranked from 1; what was forgotten meanwhile is left out."""
-    by_seq = {item.seq: item for item in items}
     return [
-        Hit(by_seq[int(seqs[i])], float(scores.values[i]), scores.why(i), rank)
+        Hit(items[int(seqs[i])], float(scores.values[i]), scores.why(i), rank)
         for rank, i in enumerate(order, 1)
-        if int(seqs[i]) in by_seq
+        if int(seqs[i]) in items
     ]
+
+
+def _is_behind(block: Block, hits: Sequence[Hit]) -> bool:
+    """Whether a hit shows dates that the block does not count.
+
+    While a reindex runs it has read times of items that were loaded before, with no cost of dates;
+    all readers load anew at its end.
+    """
+    dated = [hit.item for hit in hits if any(one.is_relative for one in hit.item.mentions)]
+    costs = block.dated_tokens[block.documents([item.seq for item in dated])]
+    return any(
+        not cost and spoken(item, dates=True) != spoken(item)
+        for item, cost in zip(dated, costs.tolist(), strict=True)
+    )
 
 
 def _sessions(block: Block, scores: np.ndarray) -> tuple[SessionHit, ...]:

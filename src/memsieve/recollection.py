@@ -89,8 +89,8 @@ def with_lines(text: str, computed: Sequence[Computed]) -> str:
 
 def happened_on(item: Item) -> datetime:
     """The first moment of what an item tells of, else when it was said, on the speaker's clock."""
-    when = item.happened and (item.happened.start or item.happened.end)
-    return when.astimezone(item.said_local.tzinfo) if when else item.said_local
+    # Stores give it on that clock: to go by way of UTC may lead out of the years of a datetime.
+    return (item.happened and (item.happened.start or item.happened.end)) or item.said_local
 
 
 def in_order_of_events(hits: Sequence[Hit]) -> list[Hit]:

@@ -19,6 +19,7 @@ from memsieve.timeline.verbs import forms, with_forms
 from memsieve.types import Interval, Item
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 _CLAUSE = re.compile(r"[.!?;\n]+")
 _NEXT = 2
 ENOUGH = 0.3
@@ -110,7 +111,10 @@ def session_interval(block: Block, which: int | str, clock: datetime) -> Interva
     if not -order.size <= place < order.size:
         return None
     one = order[place]
-    start, end = (_EPOCH + timedelta(microseconds=int(m)) for m in (begins[one], ends[one] + 1))
+    start, end = (
+        _EPOCH + timedelta(microseconds=int(moment))
+        for moment in (begins[one], min(ends[one] + 1, _LAST))
+    )
     return Interval(start, end, "minute")
 
 
@@ -128,7 +132,7 @@ def event_of(phrase: str, clock: datetime, find: Find, reader: Reader) -> Event 
         return None
     mention = mention_of(found.item, phrase)
     if mention is None:
-        return Event(said_day(found.item), found.item, support=found.support)
+        return Event(Interval.day_of(found.item.said_local), found.item, support=found.support)
     told = found.item.text[mention.first : mention.last]
     return Event(mention.interval, found.item, told, found.support)
 
@@ -174,17 +178,12 @@ def covered(phrase: str, texts: Sequence[str], names: Sequence[str], block: Bloc
         stems = {stem for form in forms(word) for stem in words(form)}
         if not stems or stems <= known:
             continue
-        df = max(block.postings.find(int(term))[0].size for term in terms_of(stems))
+        docs = (block.postings.find(int(term))[0] for term in terms_of(stems))
+        df = max(int(np.count_nonzero(block.alive[held])) for held in docs)
         worth = float(np.log(1 + (block.n_alive - df + 0.5) / (df + 0.5)))
         total += worth
         found += worth * bool(stems & said)
     return found / total if total else 0.0
-
-
-def said_day(item: Item) -> Interval:
-    """The day on which an item was said, on the speaker's clock."""
-    start = item.said_local.replace(hour=0, minute=0, second=0, microsecond=0)
-    return Interval(start, start + timedelta(days=1))
 
 
 def _clauses(text: str) -> list[tuple[int, int]]:
@@ -236,11 +235,10 @@ def _told(event: Event) -> str:
     """A day with how it is known: '8 March 2025 ("last Saturday", said on 13 March 2025)'."""
     start = event.when.start or event.when.end
     assert start is not None
-    midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
-    shown = spell(Interval(midnight, midnight + timedelta(days=1)))
+    shown = spell(Interval.day_of(start))
     if event.item is None:
         return shown
-    said = spell(said_day(event.item))
     if not event.words:
         return f"{shown} (said that day)"
+    said = spell(Interval.day_of(event.item.said_local))
     return f'{shown} ("{event.words}", said on {said})'

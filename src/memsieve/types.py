@@ -90,6 +90,15 @@ class Interval:
         if self.bounds[0] > self.bounds[1]:
             raise ParameterError(f"Interval must not end before it starts: {self!r}")
 
+    @classmethod
+    def day_of(cls, moment: datetime) -> Interval:
+        """The day of an aware moment on its own clock; the last that there is has no end."""
+        start = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+        try:
+            return cls(start, start + timedelta(days=1))
+        except OverflowError:
+            return cls(start, None)
+
     @property
     def bounds(self) -> tuple[float, float]:
         """Start and end in seconds since 1970, infinite where unknown."""

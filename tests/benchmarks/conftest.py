@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
-NAMES = ("table", "machine", "corpus", "peers", "scale", "locomo_peers", "startup")
+NAMES = (
+    "table",
+    "machine",
+    "corpus",
+    "peers",
+    "scale",
+    "locomo_peers",
+    "startup",
+    "time_windows",
+    "time_reading",
+)
 
 
 @pytest.fixture(scope="session")

@@ -137,5 +137,8 @@ def test_memsieve_is_ahead_of_its_baselines_on_the_examples(good):
     at_10 = {report["system"]: report["turn"]["recall"]["10"] for report in figures["systems"]}
     in_500 = {report["system"]: report["budget_recall"]["500"] for report in figures["systems"]}
     assert figures["n_questions"] == 90
+    # Memsieve itself without time is no baseline: where no question is one of time, they are equal.
+    for measured in (at_10, in_500):
+        del measured["memsieve-timeless"]
     assert max(at_10, key=at_10.get) == max(in_500, key=in_500.get) == "memsieve"
     assert at_10["random"] < 0.2 < at_10["bm25"]

@@ -2,12 +2,14 @@
 
 import os
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from memsieve.cli.door import Door, pairs, when
+from memsieve.cli.door import Door, pairs, stretch, when
 from memsieve.errors import NotFoundError, ParameterError, StoreAccessError
+from memsieve.timeline import from_spec
 
 
 def default_of(home):
@@ -107,6 +109,45 @@ def test_words_for_dates_go_by_the_clock():
     assert when("--at", "yesterday") < when("--at", "today") <= when("--at", "now")
     with pytest.raises(ParameterError, match=r"^--at: date 'soon'"):
         when("--at", "soon")
+
+
+@pytest.mark.parametrize(
+    ("written", "bounds"),
+    [
+        ("2026-03-01/2026-04-01", ("2026-03-01", "2026-04-01")),
+        ("2026-03-01 / 2026-03-01T12:00", ("2026-03-01", "2026-03-01T12:00")),
+        ("2026-03-01/", ("2026-03-01", None)),
+        ("/2026-04-01", (None, "2026-04-01")),
+        ("last March", ("2025-03-01", "2025-04-01")),
+        ("5/8/2025", ("2025-05-08", "2025-05-09")),
+        ("between 3 and 9 April 2023", ("2023-04-03", "2023-04-10")),
+    ],
+)
+def test_a_stretch_is_two_dates_or_words_read_against_a_clock(written, bounds):
+    found = stretch("--during", written, when("--now", "2026-01-31"), from_spec("english"))
+    assert (found.start, found.end) == tuple(when("--during", bound) for bound in bounds)
+
+
+def test_words_without_a_clock_go_by_that_of_this_machine():
+    found = stretch("--during", "yesterday", None, from_spec("english"))
+    today = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    assert today - timedelta(days=1) <= found.end <= today + timedelta(days=1)
+    assert stretch("--during", None, None, from_spec("english")) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("2026-03-01/2026-03-01", "^--during must end after it starts, got '2026-03-01/2026"),
+        ("2026-03-01/in May", "^--during: date 'in May' does not parse"),
+        ("soon", r"^--during: 'soon' names no time: .* or as dates, '2023-04-03/2023-04-10'$"),
+        ("/", "^--during: '/' names no time"),
+        ("", "^--during: '' names no time"),
+    ],
+)
+def test_a_stretch_that_is_none_names_the_option_and_both_ways(written, message):
+    with pytest.raises(ParameterError, match=message):
+        stretch("--during", written, None, from_spec("english"))
 
 
 @pytest.mark.parametrize(

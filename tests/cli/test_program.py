@@ -19,7 +19,7 @@ from memsieve.evaluate import DATASETS
 from memsieve.formats import FORMATS
 
 COMMANDS = (
-    "add", "recall", "get", "list", "forget", "history",
+    "add", "recall", "timeline", "get", "list", "forget", "history",
     "import", "export", "check", "stats", "reindex", "bench",
 )  # fmt: skip
 

@@ -55,10 +55,15 @@ def test_the_documented_fields_are_those_printed(good, talk, conversation, datab
     recalled = good("recall", "Lisbon", "--json", "--k", "1").json
     hit, left = recalled["hits"][0], recalled["left_out"][0]
     item = good("get", talk[0], "--json").json
+    asked = "How many days are there between moving to Lisbon and baking every morning?"
+    (worked_out,) = good("recall", asked, "--json").json["computed"]
+    assert set(good("timeline", "--json").json[0]) | {
+        "path", "namespace", "entries",
+    } == documented("timeline")  # fmt: skip
     assert set(item) == documented("get")
     assert set(recalled) | (set(hit) - set(item)) | (set(left) - set(hit)) | set(
         recalled["sessions"][0]
-    ) == documented("recall")
+    ) | set(worked_out) == documented("recall")
     assert set(good("import", conversation, "--json").json) == documented("import")
     assert set(good("history", talk[0], "--json").json[0]) == documented("history")
     stats = good("stats", "--json").json

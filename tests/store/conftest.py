@@ -69,7 +69,7 @@ class Words:
 
     identity: str = "words"
 
-    def mentions(self, text, clock):
+    def mentions(self, text, clock, *, looks_back=False):
         found = []
         for one in re.finditer(r"yesterday|(since |before )?\b((?:19|20)\d\d)\b", text):
             if one[2] is None:

@@ -270,7 +270,7 @@ class Given:
     intervals: dict
     identity: str = "given"
 
-    def mentions(self, text, clock):
+    def mentions(self, text, clock, *, looks_back=False):
         return tuple(Mention(0, 1, interval) for interval in self.intervals.get(text, ()))
 
 
@@ -308,7 +308,7 @@ def test_a_walk_by_time_finds_exactly_what_overlaps(tmp_path_factory, said, duri
 
 
 def test_a_walk_by_time_reads_indexes_and_no_whole_table(dated):
-    names = ("namespace", "begin", "end", "day", "first_day", "last_day")
+    names = ("namespace", "begin", "end", "day", "minute")
     with dated._store.reading() as run:
         plan = run(f"EXPLAIN QUERY PLAN {DURING}", dict.fromkeys(names, 1)).fetchall()
     steps = [step for *_, step in plan]

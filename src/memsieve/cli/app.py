@@ -10,6 +10,7 @@ from memsieve.cli import (
     commands_care,
     commands_carry,
     commands_read,
+    commands_time,
     commands_write,
 )
 from memsieve.cli.options import PARAMETERS, Options, disguised, with_options
@@ -46,6 +47,12 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None], str], ...] = (
         "memsieve add 'I moved to Lisbon.' --speaker Ana --at 2026-03-02",
     ),
     (_USE, "recall", commands_read.recall, "memsieve recall 'Where does Ana live?' --budget 800"),
+    (
+        _USE,
+        "timeline",
+        commands_time.timeline,
+        "memsieve timeline Lisbon --during 'last year' --html lisbon.html",
+    ),
     (_USE, "get", commands_read.get, "memsieve get 019cad1e-5f2c-7000-8d3a-0b1f6a2c9e44"),
     (_USE, "list", commands_read.list_, "memsieve list --newest --limit 20 --speaker Ana"),
     (_USE, "forget", commands_write.forget, "memsieve forget 019cad1e-5f2c-7000-8d3a-0b1f6a2c9e44"),

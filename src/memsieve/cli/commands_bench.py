@@ -1,7 +1,6 @@
 """bench: memsieve beside the baselines on conversations with known evidence."""
 
 import json as json_text
-import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from memsieve.cli.door import Door
-from memsieve.errors import MissingExtraError, ParameterError, StoreAccessError
+from memsieve.cli.files import require_room
+from memsieve.errors import MissingExtraError, ParameterError
 
 if TYPE_CHECKING:
     from memsieve.embed import Embedder
@@ -70,7 +70,7 @@ def bench(
     out = json or ("-" if door.json else None)
     sizes = _numbers("--budgets", budgets)
     names = _chosen(system)
-    _require_room(files=[out, rows], folder=plot)
+    require_room(files=[out, rows], folder=plot)
     data = evaluate.load(path, dataset)
     with ExitStack() as stack:
         embedder = door.named_embedder(door.embedder)
@@ -129,18 +129,6 @@ def _numbers(option: str, text: str) -> list[int]:
         raise ParameterError(
             f"{option} must be whole numbers with commas between, got {text!r}"
         ) from None
-
-
-def _require_room(files: Sequence[str | None], folder: str | None) -> None:
-    """Fail before the long work, not after it."""
-    wanted = [(Path(file), False) for file in files if file is not None and file != "-"]
-    for place, is_folder in [*wanted, *([(Path(folder), True)] if folder else [])]:
-        if not os.access(place.absolute().parent, os.W_OK):
-            raise StoreAccessError(f"cannot write {place}: its folder is missing or read-only")
-        if place.exists() and place.is_dir() is not is_folder:
-            raise StoreAccessError(
-                f"cannot write {place}: it is {'a file' if is_folder else 'a folder'}"
-            )
 
 
 def _show(comparison: "Comparison", data: "Dataset") -> None:

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from memsieve.cli.door import Door, pairs, when
-from memsieve.cli.options import Kind, Metadata, Role, Session, Since, Speaker, Until
+from memsieve.cli.door import Door, pairs, stretch, when
+from memsieve.cli.options import During, Kind, Metadata, Role, Session, Since, Speaker, Until
 
 
 def recall(
@@ -25,7 +25,27 @@ def recall(
     ] = None,
     now: Annotated[
         str | None,
-        typer.Option(metavar="DATE", help="The clock of the question: nothing later is recalled."),
+        typer.Option(
+            metavar="DATE",
+            help="The clock of the question: nothing later is recalled, and 'last spring' is the"
+            " one before it.",
+        ),
+    ] = None,
+    during: During = None,
+    window: Annotated[
+        str,
+        typer.Option(
+            metavar="HOW",
+            help="soft: what lies outside of --during comes after all that lies inside; hard: it"
+            " does not come at all.",
+        ),
+    ] = "soft",
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="Answer as the memory stood then: of what has newer versions, the one that held.",
+        ),
     ] = None,
     speaker: Speaker = None,
     session: Session = None,
@@ -40,6 +60,13 @@ def recall(
     cite: Annotated[
         bool, typer.Option("--cite", help="Number the lines of the context by rank.")
     ] = False,
+    dates: Annotated[
+        bool,
+        typer.Option(
+            "--dates/--no-dates",
+            help="Put the dates that relative words mean behind them: yesterday [7 May].",
+        ),
+    ] = True,
     context: Annotated[
         bool,
         typer.Option(
@@ -50,14 +77,19 @@ def recall(
     """Select what answers a question, within a budget.
 
     The best evidence comes first. The context has the same hits in the order of time, each day
-    under its date.
+    under its date. A question of how long gets the length worked out, one of what came first gets
+    a context in the order in which things happened.
+
+    With time: memsieve recall 'What did Ana plan?' --during 'last spring' --now 2026-03-02
     """
+    clock, then = when("--now", now), when("--as-of", as_of)
     with door.memory() as memory:
+        meant = stretch("--during", during, clock or then, memory.timeline_reader)
         found = memory.recall(
             question,
             budget_tokens=budget,
             k=k,
-            now=when("--now", now),
+            now=clock,
             speaker=speaker,
             session=session,
             role=role,
@@ -65,11 +97,15 @@ def recall(
             since=when("--since", since),
             until=when("--until", until),
             metadata=pairs(metadata),
+            during=meant,
+            window=window,
+            as_of=then,
             neighbours=neighbours,
             cite=cite,
+            dates=dates,
             namespace=door.namespace,
         )
-        elsewhere = _elsewhere(memory.namespace, memory.namespaces()) if not found else ""
+        others = elsewhere(memory.namespace, memory.namespaces()) if not found else ""
     if door.json:
         from memsieve.cli import records
 
@@ -79,12 +115,12 @@ def recall(
     else:
         from memsieve.cli import show
 
-        show.recollection(found)
-        if elsewhere:
-            show.line(elsewhere)
+        show.recollection(found, meant)
+        if others:
+            show.line(others)
 
 
-def _elsewhere(namespace: str, known: list[str]) -> str:
+def elsewhere(namespace: str, known: list[str]) -> str:
     """Where one might have looked instead."""
     others = [name for name in known if name != namespace]
     shown = ", ".join(others[:10]) + (", ..." if len(others) > 10 else "")
@@ -140,7 +176,7 @@ def list_(
             with_superseded=superseded,
             namespace=door.namespace,
         )
-        elsewhere = _elsewhere(memory.namespace, memory.namespaces()) if not items else ""
+        others = elsewhere(memory.namespace, memory.namespaces()) if not items else ""
     if door.json:
         from memsieve.cli import records
 
@@ -150,7 +186,7 @@ def list_(
 
     show.items(items)
     if not items:
-        show.line(f"no items; {elsewhere}" if elsewhere else "no items")
+        show.line(f"no items; {others}" if others else "no items")
 
 
 def history(

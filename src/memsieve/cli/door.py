@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from memsieve.embed import Embedder
     from memsieve.memory import Memory
-    from memsieve.types import Mention
+    from memsieve.timeline import Reader
+    from memsieve.types import Interval, Mention
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,47 @@ def when(option: str, text: str | None) -> datetime | None:
         return parse_when(text, now=datetime.now(UTC))
     except DateError as error:
         raise ParameterError(f"{option}: {error}") from error
+
+
+def stretch(
+    option: str, text: str | None, clock: datetime | None, reader: "Reader"
+) -> "Interval | None":
+    """The stretch of time that an option names: START/END, or words read against `clock`.
+
+    Of two dates the end is excluded, and either may be left out; words go by the clock of this
+    machine where `clock` is None.
+
+    Raises
+    ------
+    ParameterError
+        If the words name no time, or several, or the end does not come after the start; the
+        message names the option.
+    """
+    if text is None:
+        return None
+    from memsieve.timeline import Interval, read_interval
+
+    if (bounds := _dates(option, text)) is not None:
+        start, end = bounds
+        if start is not None and end is not None and end <= start:
+            raise ParameterError(f"{option} must end after it starts, got {text!r}")
+        return Interval(start, end)
+    try:
+        return read_interval(text, clock or datetime.now().astimezone(), reader)
+    except DateError as error:
+        raise ParameterError(f"{option}: {error}, or as dates, '2023-04-03/2023-04-10'") from error
+
+
+def _dates(option: str, text: str) -> tuple[datetime | None, datetime | None] | None:
+    """The two dates around a slash; None for words, which may hold slashes, too."""
+    parts = [part.strip() or None for part in text.split("/")]
+    if len(parts) != 2 or not any(parts):
+        return None
+    try:
+        start = when(option, parts[0])
+    except ParameterError:
+        return None
+    return start, when(option, parts[1])
 
 
 def pairs(given: Sequence[str] | None) -> dict[str, Any]:

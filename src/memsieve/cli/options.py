@@ -158,6 +158,14 @@ Since = Annotated[
     str | None, typer.Option(metavar="DATE", help=f"Only what was said from then on. {_DATE}")
 ]
 Until = Annotated[str | None, typer.Option(metavar="DATE", help="Only what was said before then.")]
+During = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WORDS",
+        help="What was said or happened then: 'last spring', 'between 3 and 9 April 2023' (words"
+        " are read against --now), or 2026-03-01/2026-04-01, the end excluded.",
+    ),
+]
 Metadata = Annotated[
     list[str] | None,
     typer.Option(

@@ -6,7 +6,9 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
+from memsieve.chronology import Chronology
 from memsieve.recollection import Recollection
+from memsieve.timeline import spell
 from memsieve.types import Hit, Interval, Mention
 
 
@@ -32,8 +34,23 @@ def recollection(found: Recollection) -> dict[str, Any]:
         "tokens": found.tokens,
         "budget_tokens": found.budget_tokens,
         "n_candidates": found.n_candidates,
+        "computed": [record(one) for one in found.computed],
+        "by_event": found.by_event,
         "context": found.context(),
     }
+
+
+def chronology(found: Chronology) -> list[dict[str, Any]]:
+    """Every entry: its interval, how that is spelled, the words that named it, and its item."""
+    return [
+        {
+            **record(entry.when),
+            "spelled": spell(entry.when),
+            "words": entry.words,
+            "item": record(entry.item),
+        }
+        for entry in found
+    ]
 
 
 def record(one: Any) -> dict[str, Any]:

@@ -13,12 +13,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from memsieve.recollection import Recollection, spoken
-from memsieve.types import Hit, Item
+from memsieve.cli.years import Telling, Year
+from memsieve.recollection import Recollection, spoken, voice
+from memsieve.timeline import spell
+from memsieve.types import Hit, Interval, Item
 
 _MAX_SHOWN = 2_000  # characters of one text on a terminal; the whole of it is in 'get'
 _MAX_LEFT_OUT = 60
 _N_FEATURES = 4
+_MIN_ROOM = 20
+_MAX_NAME = 30
+_MAX_DATE = 22  # columns that dates are lined up in; longer ones push their text aside
 _UNBOUNDED = 100_000  # columns: a pipe has no edge to wrap at
 
 # C0 controls have pictures of their own from U+2400 on; C1 controls have none.
@@ -55,34 +60,44 @@ def one_line(text: str, limit: int | None = None) -> str:
 
 
 def day(moment: datetime) -> str:
-    """'02 Mar 2026', in UTC."""
+    """'02 Mar 2026', on the moment's own clock."""
     return f"{moment:%d %b %Y}"
 
 
 def minute(moment: datetime) -> str:
-    """'2026-03-02 14:05', in UTC."""
+    """'2026-03-02 14:05', on the moment's own clock."""
     return f"{moment:%Y-%m-%d %H:%M}"
 
 
-def recollection(found: Recollection) -> None:
-    """Hits best first, each with its date, text, score and the features that made it."""
+def recollection(found: Recollection, during: Interval | None = None) -> None:
+    """Hits best first, each with its date, text, score and the features that made it.
+
+    Beneath them stands what was worked out, and `during` as it was understood.
+    """
     out = console()
     width = len(str(len(found)))
     for hit in found:
-        _hit(out, hit, width)
+        _hit(out, hit, width, dates=found.dates)
+    for one in found.computed:
+        out.print(Text(one_line(one.line), style="bold"), soft_wrap=not out.is_terminal)
     budget = "" if found.budget_tokens is None else f" of {found.budget_tokens:,}"
     hits = "1 hit" if len(found) == 1 else f"{len(found):,} hits"
+    asked = "" if during is None else f" (during: {spell(during)})"
     out.print(
-        f"{hits}, {found.tokens:,}{budget} tokens, chosen among {found.n_candidates:,} candidates",
+        f"{hits}, {found.tokens:,}{budget} tokens, chosen among {found.n_candidates:,}"
+        f" candidates{asked}",
         style="dim",
     )
+    if found.by_event:
+        out.print("a question of order: the context goes by when things happened", style="dim")
     for line in _left_out(found):
         out.print(line, style="dim", soft_wrap=True)
 
 
-def _hit(out: Console, hit: Hit, width: int) -> None:
-    lead = Text.assemble((f"{hit.rank:>{width}}  ", "bold"), (f"{day(hit.item.said_at)}  ", "dim"))
-    _paragraph(out, lead, spoken(hit.item), "green" if hit.rank == 1 else "")
+def _hit(out: Console, hit: Hit, width: int, *, dates: bool) -> None:
+    said = day(hit.item.said_local)
+    lead = Text.assemble((f"{hit.rank:>{width}}  ", "bold"), (f"{said}  ", "dim"))
+    _paragraph(out, lead, spoken(hit.item, dates=dates), "green" if hit.rank == 1 else "")
     parts = sorted(hit.why.items(), key=lambda part: -abs(part[1]))[:_N_FEATURES]
     why = ": " + ", ".join(f"{name} {share:+.2f}" for name, share in parts) if parts else ""
     place = ", ".join(part for part in (hit.item.session, hit.item.key, hit.id) if part)
@@ -98,7 +113,7 @@ def _paragraph(out: Console, lead: Text, body: str, style: str) -> None:
     text = visible(body)
     if len(text) > _MAX_SHOWN:
         text = f"{text[: _MAX_SHOWN - 1]}…"
-    room = max(out.width - lead.cell_len, 20)
+    room = max(out.width - lead.cell_len, _MIN_ROOM)
     for number, line in enumerate(Text(text, style=style).wrap(out, room)):
         out.print((Text(" " * lead.cell_len) if number else lead) + line, soft_wrap=True)
 
@@ -109,7 +124,7 @@ def _left_out(found: Recollection) -> list[str]:
     for reason, group in groupby(zip(found.left_out, found.reasons, strict=True), lambda p: p[1]):
         first, *others = [hit for hit, _ in group]
         more = f" and {len(others)} more" if others else ""
-        text = one_line(spoken(first.item), _MAX_LEFT_OUT)
+        text = one_line(spoken(first.item, dates=found.dates), _MAX_LEFT_OUT)
         lines.append(f"left out: {text}{more} ({reason.removeprefix('dropped: ')})")
     return lines
 
@@ -118,25 +133,66 @@ def items(listed: Sequence[Item]) -> None:
     """One line for each item: its id, the day it was said, who said what."""
     out = console()
     for item in listed:
-        lead = Text(f"{item.id}  {day(item.said_at)}  ", style="dim")
+        lead = Text(f"{item.id}  {day(item.said_local)}  ", style="dim")
         replaced = "" if item.invalid_at is None else "(replaced) "
         text = Text(one_line(replaced + spoken(item)))
         if out.is_terminal:
-            text.truncate(max(out.width - lead.cell_len, 20), overflow="ellipsis")
+            text.truncate(max(out.width - lead.cell_len, _MIN_ROOM), overflow="ellipsis")
         out.print(lead + text, soft_wrap=True)
 
 
-def item(one: Item) -> None:
-    """One item: every field that says something, then the whole text."""
+def chronology(years: Sequence[Year]) -> None:
+    """Entries under their years and months: a date, who said what, and the words for the time.
+
+    On a terminal an entry is one line of its width; a long text begins at the sentence that names
+    the time. Down a pipe texts and dates are whole.
+    """
     out = console()
-    happened = one.happened and [m and minute(m) for m in (one.happened.start, one.happened.end)]
+    for year in years:
+        out.print(Text(str(year.number), style="bold"))
+        for month in year.months:
+            if month.name:
+                out.print(Text(f"  {month.name}", style="bold"))
+            spelled = [
+                spell(told.when, told.begins if out.is_terminal else None) for told in month.told
+            ]
+            column = min(max(map(len, spelled)), _MAX_DATE) if out.is_terminal else 0
+            for told, date in zip(month.told, spelled, strict=True):
+                _told(out, told, f"    {date:<{column}}  ")
+
+
+def _told(out: Console, told: Telling, date: str) -> None:
+    item = told.item
+    name = one_line(voice(item.speaker, item.role), _MAX_NAME if out.is_terminal else None)
+    lead = Text.assemble((date, "cyan"), (f"{name} " if name else "", "bold"))
+    named = ", ".join(f'"{one_line(word)}"' for word in told.words)
+    tail = Text(f" ({named}, said {day(item.said_local)})" if named else "", style="dim")
+    text = item.text
+    if out.is_terminal:
+        room = max(out.width - lead.cell_len - tail.cell_len, _MIN_ROOM)
+        body = Text(one_line(told.from_sentence() if told.ends > room else text))
+        body.truncate(room, overflow="ellipsis")
+    else:
+        body = Text(one_line(text))
+    line = lead + body + tail
+    if out.is_terminal:
+        line.truncate(out.width, overflow="ellipsis")
+    out.print(line, soft_wrap=True)
+
+
+def item(one: Item) -> None:
+    """One item: every field that says something, then the whole text.
+
+    When it was said is on the speaker's clock, when it was stored and replaced in UTC.
+    """
+    out = console()
     shown = {
         "id": one.id,
-        "said": minute(one.said_at),
-        "stored": minute(one.stored_at),
-        "replaced": one.invalid_at and minute(one.invalid_at),
+        "said": _on_clock(one.said_local),
+        "stored": _on_clock(one.stored_at),
+        "replaced": one.invalid_at and _on_clock(one.invalid_at),
         "replaces": one.supersedes,
-        "happened": happened and f"{happened[0] or '?'} to {happened[1] or '?'}",
+        "happened": one.happened and spell(one.happened),
         "namespace": one.namespace,
         "session": one.session and f"{one.session}, turn {one.ordinal}",
         "speaker": one.speaker,
@@ -149,9 +205,22 @@ def item(one: Item) -> None:
     }
     for name, value in shown.items():
         if value:
-            out.print(Text(f"{name:<10} ", style="dim") + one_line(value), soft_wrap=True)
+            out.print(_field(name) + one_line(value), soft_wrap=True)
+    for mention in one.mentions:
+        words = one_line(one.text[mention.first : mention.last])
+        sure = "" if mention.weight == 1 else f" (weight {mention.weight:.2g})"
+        out.print(_field("names") + f'"{words}": {spell(mention.interval)}{sure}', soft_wrap=True)
     out.print()
     out.print(Text(visible(one.text)), soft_wrap=True)
+
+
+def _field(name: str) -> Text:
+    return Text(f"{name:<10} ", style="dim")
+
+
+def _on_clock(moment: datetime) -> str:
+    """'2026-03-02 14:05 UTC+01:00'."""
+    return f"{minute(moment)} {moment:%Z}"
 
 
 def table(

@@ -77,6 +77,10 @@ class Block:
         """What the speakers' clocks showed: shape (n,), int64 microseconds since 1970."""
         return self.said_at + self.offset * _MINUTE
 
+    def local(self, docs: np.ndarray) -> np.ndarray:
+        """`said_local` of some documents: shape (len(docs),)."""
+        return self.said_at[docs] + self.offset[docs] * _MINUTE
+
     def lengths(self, reach: int) -> np.ndarray:
         """Words in the window of each slot: shape (n_slots,), float32; inf in an empty slot.
 

@@ -58,5 +58,9 @@ class Blocks:
         return self._last_past[1]
 
     def loaded(self) -> dict[str, int]:
-        """Bytes in memory per loaded namespace."""
-        return {namespace: block.nbytes() for namespace, block in self._blocks.items()}
+        """Bytes in memory per loaded namespace, the versions of a past moment included."""
+        loaded = {namespace: block.nbytes() for namespace, block in self._blocks.items()}
+        if self._last_past is not None:
+            (namespace, *_), past = self._last_past
+            loaded[namespace] = loaded.get(namespace, 0) + past.nbytes()
+        return loaded

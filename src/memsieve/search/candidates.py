@@ -35,10 +35,7 @@ class Found:
         docs = np.union1d(self.docs, more)
         if docs.size == self.docs.size:
             return self
-        scan = None
-        if question.vector is not None and question.vector.any():
-            scan = block.vectors.scan(question.vector)
-        return Found(docs, self.lexical, *_cosines(block, question, docs, scan))
+        return Found(docs, self.lexical, *_cosines(block, question, docs))
 
 
 def find(
@@ -92,14 +89,15 @@ def _masked(scores: np.ndarray, allowed: np.ndarray | None, low: float) -> np.nd
 
 
 def _cosines(
-    block: Block, question: Question, docs: np.ndarray, scan: np.ndarray | None
+    block: Block, question: Question, docs: np.ndarray, scan: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    if scan is None or question.vector is None:
+    """`Found.cosine` and `Found.cosine_window`; from a scan of all vectors where that is exact."""
+    if question.vector is None or not question.vector.any():
         nothing = np.zeros(docs.size, np.float32)
         return nothing, nothing
     around = np.stack([docs, block.lanes.beside(docs, -1), block.lanes.beside(docs, 1)])
     present = around >= 0
-    if block.vectors.is_exact:
+    if scan is not None and block.vectors.is_exact:
         cosines = scan[around]
     else:
         wanted, back = np.unique(np.where(present, around, docs), return_inverse=True)

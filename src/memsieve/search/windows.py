@@ -58,7 +58,7 @@ def interval_micros(interval: Interval) -> tuple[int, int]:
 
 def said_days(block: Block, docs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The day on which each document was said, on the speaker's clock: begins and ends, (n,)."""
-    begins = block.said_at[docs] - block.said_local[docs] % DAY
+    begins = block.said_at[docs] - block.local(docs) % DAY
     return begins, begins + DAY
 
 
@@ -87,15 +87,24 @@ def events(block: Block, docs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
 
 def _mentions(block: Block, docs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of every time that the documents mention the index into `docs`, and that of the time."""
-    first = np.searchsorted(block.event_doc, docs)
-    count = np.searchsorted(block.event_doc, docs, side="right") - first
+    wanted = docs.astype(block.event_doc.dtype)  # of another type, all times would be copied
+    first = np.searchsorted(block.event_doc, wanted)
+    count = np.searchsorted(block.event_doc, wanted, side="right") - first
     owner = np.repeat(np.arange(docs.size), count)
     at = np.repeat(first - np.cumsum(count) + count, count) + np.arange(owner.size)
     return owner, at
 
 
+def inside(block: Block, window: Window, docs: np.ndarray) -> np.ndarray:
+    """Which of `docs` were said, or tell of something, inside the window: (n,) bool."""
+    found = window.inside(*said_days(block, docs)) > 0
+    owner, begins, ends = events(block, docs)
+    found[owner[window.inside(begins, ends) > 0]] = True
+    return found
+
+
 def meeting(block: Block, window: Window) -> np.ndarray:
-    """Which documents were said, or tell of something, inside the window: (n_documents,) bool."""
+    """`inside` for every document of the block: (n_documents,) bool."""
     found = np.zeros(len(block), bool)
     begins = block.said_at - block.said_local % DAY
     for begin, end in zip(window.begins, window.ends, strict=True):

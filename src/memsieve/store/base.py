@@ -100,7 +100,7 @@ class Changes:
 class Versions:
     """Of items with several versions, those that held at some moment: `seq` numbers.
 
-    old: replaced since, and in force then; new: what has replaced them. Empty is false.
+    old: replaced since, and in force then; new: every later version of these. Empty is false.
     """
 
     old: tuple[int, ...]

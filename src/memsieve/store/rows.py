@@ -30,9 +30,15 @@ COLUMNS = """SELECT i.seq, i.ordinal, i.tokens, coalesce(x.dated_tokens, 0), i.s
 EVENTS = f"""SELECT t.item, coalesce(t.begins, {UNKNOWN[0]}), coalesce(t.ends, {UNKNOWN[1]})
     FROM item i CROSS JOIN item_time t ON t.item = i.seq
     WHERE i.namespace = ? AND i.seq > ? ORDER BY i.seq, t.n"""
-VERSIONS = """SELECT o.seq, s.seq FROM item s JOIN item o ON o.id = s.supersedes
+# Cross joins again: what has newer versions may be a small part of a namespace.
+VERSIONS = """WITH RECURSIVE held (seq, id) AS (
+    SELECT o.seq, o.id FROM item s CROSS JOIN item o ON o.id = s.supersedes
     WHERE s.supersedes NOTNULL AND o.namespace = ? AND o.said_at <= ?
-    AND CASE WHEN s.said_at > o.said_at THEN s.said_at ELSE o.invalid_at END > ? ORDER BY o.seq"""
+    AND CASE WHEN s.said_at > o.said_at THEN s.said_at ELSE o.invalid_at END > ?
+), after (seq, id) AS (
+    SELECT s.seq, s.id FROM held CROSS JOIN item s ON s.supersedes = held.id
+    UNION SELECT s.seq, s.id FROM after CROSS JOIN item s ON s.supersedes = after.id
+) SELECT 'held', seq FROM held UNION ALL SELECT 'after', seq FROM after"""
 MENTIONS = """SELECT item, n, first, last, begins, ends, precision, weight, is_relative
     FROM item_time"""
 INSERT_ITEM = """INSERT INTO item (id, namespace, kind, text, speaker, role, session, ordinal,

@@ -188,21 +188,27 @@ class SQLite(Database):
         """Which replaced versions were in force at a moment.
 
         A version holds from when it was said until its successor was said; where that is no
-        later, until it was replaced.
+        later, until it was replaced. Of several the oldest holds: newer ones that were said
+        earlier are not in force before those between them.
         """
         with self.reading() as run:
             rows = run(VERSIONS, (_namespace(run, namespace), micros(at), micros(at))).fetchall()
-        return Versions(tuple(old for old, _ in rows), tuple(new for _, new in rows))
+        after = {seq for which, seq in rows if which == "after"}
+        held = {seq for which, seq in rows if which == "held"}
+        return Versions(tuple(sorted(held - after)), tuple(sorted(after)))
 
     def past(self, namespace: str, versions: Versions, *, dimensions: int = 0) -> Changes:
         """The whole namespace's columns with old versions in the place of their successors."""
-        old, new = (",".join(map(str, seqs)) for seqs in (versions.old, versions.new))
-        living = f"(i.invalid_at IS NULL OR i.seq IN ({old})) AND i.seq NOT IN ({new})"
+        # One value for each list: a statement has room for some ten thousand numbers only.
+        old, new = (json.dumps(seqs) for seqs in (versions.old, versions.new))
+        listed = "IN (SELECT value FROM json_each(?))"
+        living = f"(i.invalid_at IS NULL OR i.seq {listed}) AND i.seq NOT {listed}"
         columns = COLUMNS.replace("i.invalid_at IS NULL", living)
         with self.reading() as run:
             number = _namespace(run, namespace)
             now = self._position(run, number)
-            pages, event_pages = _pages(run, columns, (number, 0)), _pages(run, EVENTS, (number, 0))
+            pages = _pages(run, columns, (number, 0, old, new))
+            event_pages = _pages(run, EVENTS, (number, 0))
             return Changes(columns_of(pages, event_pages, now, dimensions), ())
 
     def items(self, seqs: Sequence[int]) -> list[Item]:

@@ -11,12 +11,13 @@ from memsieve.store.writing import Run, insert_mentions
 from memsieve.types import Interval
 
 _DAY = 86_400_000_000  # microseconds
+_MINUTE = 60_000_000
 _NEVER = 1 << 62
 """Farther from 1970 than any datetime, with room for arithmetic in 64 bits."""
 
 # The cross join makes the loop over the index on begins the outer one, whatever the planner
 # thinks. A text without mentions stands for the day it was said: bounded on both sides. Times
-# that are unread have neither, and no precision.
+# that are unread have neither, and no precision: these stand for that day from its midnight on.
 DURING = """
 SELECT i.seq FROM item_time t CROSS JOIN item i ON i.seq = t.item
 WHERE t.begins < :end AND coalesce(t.ends > :begin, 1) AND i.namespace = :namespace
@@ -27,7 +28,8 @@ WHERE i.namespace = :namespace AND i.happened_from > :begin - :day AND i.happene
 AND NOT EXISTS (SELECT 1 FROM item_time t WHERE t.item = i.seq)
 UNION SELECT i.seq FROM item i
 WHERE i.namespace = :namespace AND i.happened_from IS NULL AND i.happened_precision IS NULL
-AND i.said_at >= :first_day AND i.said_at < :last_day
+AND i.said_at - ((i.said_at + coalesce(i.offset_minutes, 0) * :minute) % :day + :day) % :day
+BETWEEN :begin - :day + 1 AND :end - 1
 ORDER BY 1
 """
 
@@ -41,8 +43,7 @@ def during(run: Run, namespace: int, interval: Interval) -> list[int]:
         "begin": begin,
         "end": end,
         "day": _DAY,
-        "first_day": begin // _DAY * _DAY,
-        "last_day": -(-end // _DAY) * _DAY,
+        "minute": _MINUTE,
     }
     return [row[0] for row in run(DURING, values)]
 
@@ -59,6 +60,10 @@ def mentions_of(run: Run, seqs: Sequence[int]) -> dict[int, list[tuple[Any, ...]
 def forget_times(run: Run) -> None:
     """Make the times of every item unread."""
     run("DELETE FROM item_time")
+    run(
+        "UPDATE item SET happened_from = NULL, happened_to = NULL, happened_precision = NULL"
+        " WHERE happened_precision NOTNULL"
+    )
     run("UPDATE item_index SET dated_tokens = NULL WHERE dated_tokens NOTNULL")
 
 

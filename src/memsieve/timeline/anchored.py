@@ -89,7 +89,7 @@ class Beside(Hanging):
     def _recurring(self, start: datetime, end: datetime) -> Span:
         found: Recurring = Weekday(self.what) if isinstance(self.what, int) else Weekend()
         if self.step < 0:
-            return found.latest(start, lambda _, till: till <= start)
+            return found.before(start)
         return found.first(end, lambda begins, _: begins >= end)
 
 
@@ -147,10 +147,7 @@ class Within(Hanging):
     """What recurs every year, in a year that the clock decides: "March of last year"."""
 
     what: Recurring
-
-    @property
-    def unit(self) -> str:
-        return "month"
+    unit: str = "day"
 
     def spans(self, context: Context) -> list[Span]:
         (start, *_) = self.inner.starts(context)
@@ -162,7 +159,7 @@ class Within(Hanging):
 
 @dataclass(frozen=True, slots=True)
 class Nth(Hanging):
-    """The n-th weekday, weekend, week or day of a stretch; -1 is the last."""
+    """The n-th weekday, weekend, day, week, month, ... of a stretch; -1 is the last."""
 
     n: int
     what: str | int
@@ -178,10 +175,9 @@ class Nth(Hanging):
         start, end = span.start, span.end
         if start is None or end is None:
             raise ValueError("nothing is first in an unknown stretch")
-        if self.what == "week" or self.what == "day":
-            length = 7 * DAY if self.what == "week" else DAY
-            at = end - length if self.n < 0 else start + (self.n - 1) * length
-            found = Span(at, min(at + length, end), self.what)
+        if isinstance(self.what, str) and self.what != "weekend":
+            at = add(end, self.what, self.n) if self.n < 0 else add(start, self.what, self.n - 1)
+            found = Span(at, min(add(at, self.what, 1), end), PRECISION_OF[self.what])
         else:
             one: Recurring = Weekday(self.what) if isinstance(self.what, int) else Weekend()
             found = (
@@ -300,6 +296,6 @@ class Open(Hanging):
 
     def _cut(self, span: Span) -> Span:
         start, end, precision = span
-        if self.side in ("since", "after"):
-            return Span(start if self.side == "since" else end, None, precision)
+        if self.side in ("since", "from", "after"):
+            return Span(end if self.side == "after" else start, None, precision)
         return Span(None, end if self.side == "until" else start, precision)

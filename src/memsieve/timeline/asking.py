@@ -92,7 +92,7 @@ _ENGLISH = Words(
         r"\bhow long ago\b", r"\bhow many (?:days|weeks|months|years) ago\b", r"\bsince when\b",
         r"\bwhat year\b", r"\bwhich month\b", r"\bwhat date\b",
     ),
-    how_long=_of(r"\bhow long\b", r"\bhow many (?:days|weeks|months|years|hours)\b"),
+    how_long=_of(r"\bhow (?:long|much time)\b", r"\bhow many (?:days|weeks|months|years|hours)\b"),
     order=_of(
         r"\b(?:in (?:what|which) order|put .*in order|order of|sequence of|chronological\w*)\b",
         r"\b(?:which|what|who)\b.*\b(?:first|last|earlier|later|next|earliest|latest)\b",
@@ -146,13 +146,13 @@ _MAX_WAYS = 6
 def ask(question: str, clock: datetime, reader: Reader) -> Asked:
     """Read what a question says of time against the aware `clock`.
 
-    A reader without question words of its own language gives the times alone.
+    A reader of a language without question words here gives the times alone.
     """
-    if not isinstance(reader, TableReader):
+    words = _WORDS.get(reader.table.name) if isinstance(reader, TableReader) else None
+    if not isinstance(reader, TableReader) or words is None:
         found = reader.mentions(question, clock, looks_back=True)
         return Asked(times=tuple((one.interval, one.weight) for one in found))
     expressions = reader.expressions(question, clock, looks_back=True)
-    words = _WORDS[reader.table.name]
     lengths = _lengths(question, words)
     times = () if lengths else _times(expressions)
     return Asked(

@@ -23,6 +23,7 @@ from memsieve.timeline.anchored import (
 from memsieve.timeline.nodes import (
     Again,
     Ago,
+    Earlier,
     Fixed,
     Node,
     Rolling,
@@ -34,6 +35,7 @@ from memsieve.timeline.nodes import (
 )
 from memsieve.timeline.recurring import (
     DayOfMonth,
+    Feast,
     Month,
     MonthDay,
     Quarter,
@@ -51,12 +53,15 @@ _UNIT_OF: dict[type[Recurring], str] = {
     Month: "month", Season: "season", Quarter: "season", Weekend: "weekend",
 }  # fmt: skip
 _SAME = {"previous": "last"}
+_SMALL_HOURS = 5 * 60  # two in the night is after midnight, eight is before
+_COUNTED = ("day", "week", "weekend", "month", "quarter", "year")
 _LONG = ("week", "month", "quarter", "year", "decade", "century")
 _FINER = {
     "year": ("month", 12), "hour": ("minute", 60), "day": ("hour", 24), "week": ("day", 7),
     "month": ("day", 30), "decade": ("year", 10),
 }  # fmt: skip
 _MAX_COUNT = 5_000
+_MAX_TIMES = 100
 
 
 def node(what: Timed) -> Node:
@@ -150,9 +155,11 @@ def weekday_date(weekday: Weekday, day: Node) -> Node | None:
     return None
 
 
-def quarter(n: int, year: int) -> Node | None:
-    """A quarter of a year."""
-    return of_year(Quarter(n), year) if 1 <= n <= 4 else None
+def quarter(n: int, year: int | None = None) -> Node | None:
+    """A quarter, of a year if one is named."""
+    if not 1 <= n <= 4:
+        return None
+    return again(Quarter(n)) if year is None else of_year(Quarter(n), year)
 
 
 # Counted from the clock
@@ -166,12 +173,15 @@ def relative_unit(which: str, unit: str) -> Node | None:
 
 
 def before_last(what: str | Recurring, *_: object) -> Node | None:
-    """The week, weekend or Friday before the last."""
+    """The week, weekend, Friday or Christmas before the last."""
     if isinstance(what, str):
         return Unit(what, -2) if what in _LONG else None
-    if isinstance(what, Weekend):
-        return Ago(2, "weekend")
-    return Shifted(again(what, "last"), -1, "week") if isinstance(what, Weekday) else None
+    return earlier(2, what)
+
+
+def earlier(n: int, what: Recurring) -> Node | None:
+    """Two Fridays, summers, Christmases ago: 1 is the last one."""
+    return Earlier(what, n, _UNIT_OF.get(type(what), "day")) if 1 <= n <= _MAX_TIMES else None
 
 
 def after_next(what: str | Recurring, *_: object) -> Node | None:
@@ -239,6 +249,13 @@ def weekday_of(day: Weekday, which: str, unit: str) -> Node | None:
     return Nth(week, 1, day.weekday) if week is not None and unit == "week" else None
 
 
+def weekday_in(day: Weekday, count: int, unit: str) -> Node | None:
+    """The Tuesday of the week after so many weeks: "Tuesday in two weeks"."""
+    if unit != "week" or not 0 < count <= _MAX_COUNT:
+        return None
+    return Nth(Unit("week", count), 1, day.weekday)
+
+
 # Parts
 
 
@@ -280,22 +297,40 @@ def nth(n: int | str, what: str | Recurring, *rest: Timed) -> Node | None:
     count = n if isinstance(n, int) else -1
     kind = what.weekday if isinstance(what, Weekday) else what
     kind = "weekend" if isinstance(kind, Weekend) else kind
-    if kind == "quarter" and isinstance(inner, Fixed) and inner.unit == "year":
-        assert inner.span.start is not None
-        return quarter(count if count > 0 else 4, inner.span.start.year)
-    if not isinstance(kind, int) and kind not in ("week", "weekend", "day"):
+    if not isinstance(kind, int) and kind not in _COUNTED:
         return None
     if inner.unit in ("day", "minute", "part of day", "weekend"):
         return None
+    if isinstance(kind, str) and coarseness(kind) > coarseness(inner.unit):
+        return None
     return Nth(inner, count, kind)
+
+
+def nths(which: int | str, count: int, unit: str, *of: Timed) -> Node | None:
+    """The first two weeks of August, the last three days of the month."""
+    if not 1 <= count <= _MAX_TIMES or which not in (1, "last"):
+        return None
+    begins, ends = (1, count) if which == 1 else (-count, -1)
+    first, last = nth(begins, unit, of[-1]), nth(ends, unit, of[-1])
+    return first and last and Range(first, last)
+
+
+def day_in(n: int, month: Timed | None) -> Node | None:
+    """The 14th of next month, the 5th of the month."""
+    if month is None:
+        return None
+    inner = node(month)
+    return Nth(inner, n, "day") if inner.unit == "month" and 1 <= n <= 31 else None
 
 
 def at_clock(day: Timed, minutes: int) -> Node | None:
     """A time of a day or of its part: "last night at 11"."""
     found = node(day)
     if isinstance(found, Daypart):
-        late = found.part in ("evening", "night", "afternoon") and 60 <= minutes < 720
-        return Clock(found.inner, minutes + 720 if late else minutes)
+        if found.part == "night" and minutes < _SMALL_HOURS:
+            return Clock(found.inner, minutes + 1440)
+        ends = {"afternoon": 720, "evening": 780, "night": 780}.get(found.part, 0)  # "night at 12"
+        return Clock(found.inner, minutes + 720 if 60 <= minutes < ends else minutes)
     return Clock(found, minutes) if _is_day(found) else None
 
 
@@ -320,6 +355,14 @@ def hours(first: int, last: int, day: Timed) -> Node | None:
     if not (0 < first <= 24 and 0 < last <= 24):
         return None
     return clocks(day, 60 * first, 60 * (last + 12 if last <= first and last < 12 else last))
+
+
+def hour_to_clock(day: Timed, hour: int, last: int) -> Node | None:
+    """From 2 to 4pm: the bare hour is in the same half of the day if that is before."""
+    if not 0 < hour <= 24:
+        return None
+    late = last >= 720 and hour < 12 and 60 * hour + 720 < last
+    return clocks(day, 60 * hour + (720 if late else 0), last)
 
 
 # Beside other times, and stretches
@@ -350,9 +393,15 @@ def _coming(day: Timed) -> Node:
     return again(day, "future") if isinstance(day, Weekday) else node(day)
 
 
-def within(what: Recurring, year: Node) -> Node | None:
-    """The March, the summer, the Christmas of last year."""
-    return Within(year, what) if isinstance(year, Unit) and year.unit == "year" else None
+def within(what: Recurring | Node, year: Node | None) -> Node | None:
+    """The March, the summer, the Christmas, the 4th of July of last year."""
+    if isinstance(what, Again) and what.floats:
+        what = what.what
+    is_yearly = isinstance(what, Month | MonthDay | Season | Quarter | Feast)
+    if not is_yearly or not isinstance(year, Unit) or year.unit != "year":
+        return None
+    assert isinstance(what, Recurring)
+    return Within(year, what, _UNIT_OF.get(type(what), "day"))
 
 
 def holding(what: str | Recurring, anchor: Timed) -> Node | None:

@@ -7,6 +7,7 @@ from memsieve.timeline.english_words import (
     AHEAD,
     AMBIGUOUS,
     BACK,
+    OPENING_AHEAD,
     PARTICIPLES,
     PHRASES,
     SURE_AHEAD,
@@ -19,6 +20,8 @@ _DAY = "(NUM|ORD)"
 _TO = "(to|until|dash)"
 _YEAR = "(comma? (YEAR|SHORTYEAR))?"
 _OF = "(of|in) (the|THIS)?"
+_NOT_OF_A_TIME = "(?!of TIME|of MONTH|of SEASON|of LAST|of THIS|of NEXT|of the UNIT)"
+_NO_DATE = "(?!of|and|to|until|dash|MONTH|UNIT|WEEKDAY|WEEKEND|DAYPART|DAYPARTS|HALF|CHAT|time)"
 
 
 def _early(day: int, number: int, name: str) -> Any:
@@ -34,16 +37,30 @@ RULES: tuple[tuple[str, str, Any], ...] = (
     ("ONES", "NUM", lambda n: n),
     ("a? COUPLE of?", "NUM", lambda: 2),
     ("a FEW", "FEW", lambda few: few),
+    ("(a|NUM) HUNDRED", "NUM", lambda n=1: 100 * n),
     ("NUM OCLOCK", "TIMEOFDAY", lambda hour: hour * 60 if hour <= 12 else None),
+    ("(?<=until|before|after|since|by|at|over) NEWYEAR", "FEAST", lambda feast: feast),
+    ("(?<=FEAST and|FEAST to|FEAST dash) NEWYEAR", "FEAST", lambda feast: feast),
+    # Days of some month: "on the 5th"; a word ("on the third try") needs more company.
+    (f"WEEKDAY comma? the? NTH {_NO_DATE}", TIME, lambda day, n: make.day_of_month(n, day)),
+    (f"(from|between)? the NTH (and|{_TO[1:-1]}) the? NTH {_NO_DATE}", TIME,
+     lambda a, *w: _month_span(a, *_without_words(w))),
+    ("(LAST|THIS|NEXT) UNIT comma? on the NTH", TIME,
+     lambda which, unit, n: make.day_in(n, make.relative_unit(which, unit))),
+    (f"(?<=on|by|from|before|after|since|until) the NTH {_NO_DATE}", TIME, make.day_of_month),
+    (f"(?<=DAYPART of|WEEKEND of|UNIT of) the NTH {_NO_DATE}", TIME, make.day_of_month),
+    ("NTH", "ORD", lambda n: n),
     # What comes again and again is no date.
+    ("the? (ORD|LAST) (UNIT|WEEKDAY|WEEKEND) (of|in) every UNIT", FREQUENCY, lambda *_: True),
     ("every (OTHER|ORD|NUM)? (UNIT|WEEKDAY|WEEKEND|DAYPART|SEASON|MONTH|FEAST|WEEKENDS|DAYPARTS)"
      " DAYPART?", FREQUENCY, lambda *_: True),
-    ("NUM WEEKDAYS ago", TIME,
-     lambda n, day: make.shifted(n - 1, "week", -1, make.again(day, "last"))),
+    ("NUM (WEEKDAYS|SEASONS|FEASTS) ago", TIME, make.earlier),
     ("on? WEEKDAYS ((and|comma) WEEKDAYS)*", FREQUENCY, lambda *_: True),
     ("(ONCE|NUM times) (a|every|per) (OTHER|NUM)? UNIT", FREQUENCY, lambda *_: True),
     ("(on|in|at|the) DAYPARTS", FREQUENCY, lambda *_: True),
+    ("on? WEEKDAY DAYPARTS", FREQUENCY, lambda *_: True),
     ("on WEEKENDS", FREQUENCY, lambda *_: True),
+    ("SEASONS", FREQUENCY, lambda *_: True),
     ("NUM dash? UNIT dash? OLD", DURATION, lambda *_: True),
     # References to conversations.
     ("(in|during|since)? the? LAST time we TALKED", SESSION, lambda *_: -1),
@@ -59,17 +76,24 @@ RULES: tuple[tuple[str, str, Any], ...] = (
     (f"between the? {_DAY} and the? {_DAY} of? MONTH {_YEAR}", TIME, make.dates),
     (f"from? the? {_DAY} {_TO} the? {_DAY} of? MONTH {_YEAR}", TIME,
      lambda a, *w: make.dates(a, *_without_words(w))),
+    (f"from? WEEKDAY the? {_DAY} {_TO} WEEKDAY the? {_DAY} of? MONTH {_YEAR}", TIME,
+     lambda _, a, *w: make.dates(a, *_without_weekday(w))),
     (f"between MONTH the? {_DAY} and the? {_DAY} {_YEAR}", TIME,
      lambda m, a, b, *y: make.dates(a, b, m, *y)),
     (f"from? MONTH the? {_DAY} {_TO} the? {_DAY} (?!of|MONTH|TIMEOFDAY) {_YEAR}", TIME,
      lambda m, a, *w: _month_days(m, a, *_without_words(w))),
+    (f"the? {_DAY} and the? {_DAY} of? MONTH {_YEAR}", TIME,
+     lambda a, b, *w: make.dates(a, b, *w) if b == a + 1 else None),
     (f"the? {_DAY} of? MONTH {_YEAR}", TIME, make.date),
     (f"MONTH the? {_DAY} {_YEAR}", TIME, lambda m, d, *y: make.date(d, m, *y)),
     ("MONTH comma? of? (YEAR|SHORTYEAR)", TIME, make.month),
     ("SEASON comma? of? (YEAR|SHORTYEAR)", TIME, make.of_year),
     ("FEAST comma? (in|of)? (YEAR|SHORTYEAR)", TIME, make.of_year),
     ("QUARTER of? YEAR", TIME, make.quarter),
+    ("(?<=in|of|by|since|until|before|after|during|from|LAST|THIS|NEXT) QUARTER", TIME,
+     make.quarter),
     ("the? ORD UNIT", TIME, make.century),
+    ("their (PART dash?)? DECADE", "their", lambda *_: True),  # an age
     ("the? (PART dash?)? DECADE", TIME, make.decade),
     ("(the|PART) (PART dash?)? DECADEWORD", TIME, make.decade),
     ("MONTHDAY", TIME, lambda pair: _month_day(*pair)),
@@ -79,11 +103,15 @@ RULES: tuple[tuple[str, str, Any], ...] = (
      lambda a, *w: _month_span(a, *_without_words(w))),
     ("WEEKDAY comma? (the|on)? TIME", TIME, make.weekday_date),
     ("WEEKDAY comma? the? ORD (?!_)", TIME, lambda weekday, day: make.day_of_month(day, weekday)),
-    ("(?<=on the|by the) ORD (?!_|UNIT|WEEKDAY|WEEKEND|DAYPART|time)", TIME, make.day_of_month),
+    ("(?<=on the|by the) ORD (?!_|of|UNIT|WEEKDAY|WEEKEND|DAYPART|time)", TIME, make.day_of_month),
     # Units counted from the clock.
-    ("the? (UNIT|WEEKEND|WEEKDAY) before LAST", TIME, make.before_last),
+    ("the? (UNIT|WEEKEND|WEEKDAY|MONTH|SEASON|FEAST) before LAST", TIME, make.before_last),
     ("the? (UNIT|WEEKEND|WEEKDAY) after NEXT", TIME, make.after_next),
-    ("the? (PAST|LAST) (NUM|FEW) UNIT", TIME, lambda _, n, unit: make.rolling(n, unit)),
+    ("the? (PAST|LAST) (NUM|FEW) DAYPARTS", TIME, lambda _, n, __: make.rolling(n, "day")),
+    ("(?<=in|within|over) the? NEXT UNIT", TIME,
+     lambda _, u: make.rolling(1, u, True) if u == "hour" else None),
+    (f"the? (PAST|LAST) (NUM|FEW) UNIT {_NOT_OF_A_TIME}", TIME,
+     lambda _, n, unit: make.rolling(n, unit)),
     ("the? (NEXT|COMING) (NUM|FEW) UNIT", TIME, lambda _, n, unit: make.rolling(n, unit, True)),
     ("(THIS|the) PAST UNIT", TIME, lambda *w: make.rolling(1, w[-1])),
     ("(?<=in|over|during|for) the LAST UNIT (?!of)", TIME,
@@ -93,8 +121,11 @@ RULES: tuple[tuple[str, str, Any], ...] = (
      lambda *w: make.rolling(w[-2], w[-1], True)),
     ("within a UNIT", TIME, lambda unit: make.rolling(1, unit, True)),
     ("WEEKDAY (of|in)? (LAST|THIS|NEXT) UNIT (?!of)", TIME, make.weekday_of),
+    ("WEEKDAY in (NUM|a) UNIT", TIME, lambda day, *w: make.weekday_in(day, *_count(w))),
     ("(LAST|THIS|NEXT) UNIT comma? on? WEEKDAY", TIME, lambda w, u, d: make.weekday_of(d, w, u)),
     ("(EARLIER|LATER) (THIS UNIT|REL)", TIME, lambda rest, *w: make.so_far(rest, w[-1])),
+    ("(LAST|THIS|NEXT) UNIT in MONTH", TIME, lambda which, unit, month: make.within(
+        month, make.relative_unit(which, unit))),
     ("the? (LAST|THIS|NEXT|COMING) UNIT (?!of|in MONTH|before|after)", TIME, make.relative_unit),
     ("(NUM|FEW) WEEKENDS ago", TIME, lambda n, _: make.ago(n, "weekend")),
     ("a WEEKEND ago", TIME, lambda _: make.ago(1, "weekend")),
@@ -103,7 +134,8 @@ RULES: tuple[tuple[str, str, Any], ...] = (
     ("for? around? (NUM|FEW) UNIT now", TIME,
      lambda n, unit: make.side("since", make.ago(n, unit))),
     ("for? around? a UNIT now", TIME, lambda unit: make.side("since", make.ago(1, unit))),
-    ("HALF a UNIT ago", TIME, lambda unit: make.and_a_half(0, unit)),
+    ("NUM and a HALF UNIT (ago|back)", TIME, make.and_a_half),
+    ("(HALF a|a HALF) UNIT ago", TIME, lambda unit: make.and_a_half(0, unit)),
     ("around? (NUM|FEW) UNIT (ago|back) ((on|from)? (TIME|REL|WEEKDAY))?", TIME, make.ago),
     ("around? a UNIT (ago|back) ((on|from)? (TIME|REL|WEEKDAY))?", TIME,
      lambda *w: make.ago(1, *w)),
@@ -121,19 +153,25 @@ RULES: tuple[tuple[str, str, Any], ...] = (
      lambda day, u: make.shifted(1, u, 1, _soon(day)) if u == "week" else None),
     ("VAGUE", TIME, make.vague),
     # Parts of days near the clock.
+    ("the? DAYPART before LAST", TIME, lambda name, *_: make.daypart(-2, name)),
+    ("(at|in the) DAYPART on? REL", TIME, lambda name, day: make.daypart(day, name)),
     ("PART? LAST DAYPART", TIME, lambda *w: make.last_daypart(w[-1])),
     ("PART THIS DAYPART", TIME, lambda n, _, name: _early(0, n, name)),
     ("THIS DAYPART", TIME, lambda _, name: make.daypart(0, name)),
     ("PART? TONIGHT", TIME, lambda *_: make.daypart(0, "night")),
     ("firstthing REL", TIME, lambda day: make.daypart(day, "early morning")),
     ("REL comma? (in the|at)? DAYPART", TIME, make.daypart),
-    ("PART REL DAYPART", TIME, lambda n, day, name: _early(day, n, name)),
+    ("PART on? (REL|WEEKDAY) DAYPART", TIME, lambda n, day, name: _early(day, n, name)),
     ("PART (on|in the)? REL", TIME, lambda n, day: _early(day, n, "morning") if not n else None),
     ("REL", TIME, make.node),
     # Nths, and what "last" picks.
-    (f"the? (ORD|LAST) (UNIT|WEEKDAY|WEEKEND) {_OF} (TIME|MONTH|UNIT)", TIME, make.nth),
-    (f"the? ORD HALF {_OF} (TIME|MONTH|UNIT)", TIME, lambda n, *w: make.part(n - 1, w[-1], 2)),
-    (f"the? LATTER HALF {_OF} (TIME|MONTH|UNIT)", TIME, lambda _, *w: make.part(1, w[-1], 2)),
+    ("the? ORD of (the|THIS)? (TIME|UNIT)", TIME, lambda n, *w: make.day_in(n, w[-1])),
+    (f"the? (ORD|LAST) (UNIT|WEEKDAY|WEEKEND) {_OF} (TIME|MONTH|SEASON|UNIT)", TIME, make.nth),
+    (f"the? (ORD|LAST) NUM UNIT {_OF} (TIME|MONTH|SEASON|UNIT)", TIME, make.nths),
+    (f"the? ORD HALF {_OF} (TIME|MONTH|SEASON|UNIT)", TIME,
+     lambda n, *w: make.part(n - 1, w[-1], 2)),
+    (f"the? LATTER HALF {_OF} (TIME|MONTH|SEASON|UNIT)", TIME,
+     lambda _, *w: make.part(1, w[-1], 2)),
     ("(the|THIS)? (PAST|COMING) (MONTH|WEEKDAY|SEASON|FEAST|WEEKEND)", TIME,
      lambda *w: make.picked(*w[-2:])),
     ("the? (LAST|THIS|NEXT) (MONTH|WEEKDAY|SEASON|FEAST|WEEKEND|TIME)", TIME, make.picked),
@@ -142,7 +180,10 @@ RULES: tuple[tuple[str, str, Any], ...] = (
     ("(?<=in the|since the|until the|during the|over the|by the|before the|after the|of the)"
      " SEASON", TIME, make.again),
     ("PART dash? (in|in the)? SEASON", TIME, make.part),
-    ("(MONTH|SEASON|FEAST) (of|in)? TIME", TIME, make.within),
+    ("(MONTH|SEASON|FEAST|TIME) (of|in)? TIME", TIME, make.within),
+    ("TIME POSS (MONTH|SEASON|FEAST)", TIME, lambda year, what: make.within(what, year)),
+    ("TIME comma? (in|on|at) the? (MONTH|SEASON|FEAST|TIME)", TIME,
+     lambda year, what: make.within(what, year)),
     ("the WEEKEND (?!before|after|of)", TIME, make.again),
     ("MONTH", TIME, make.again),
     ("FEAST", TIME, make.again),
@@ -157,11 +198,19 @@ RULES: tuple[tuple[str, str, Any], ...] = (
     (f"from? TIMEOFDAY {_TO} TIMEOFDAY on? TIME", TIME,
      lambda a, *w: _clocks_on(a, *_without_words(w))),
     (f"from NUM {_TO} NUM on? TIME", TIME, lambda a, *w: make.hours(a, *_without_words(w))),
+    ("between NUM and NUM on? TIME", TIME, make.hours),
+    (f"TIME comma? from NUM {_TO} NUM (?!_|UNIT)", TIME,
+     lambda day, first, *w: make.hours(first, _without_words(w)[-1], day)),
+    ("TIME comma? between NUM and NUM (?!_|UNIT)", TIME,
+     lambda day, first, last: make.hours(first, last, day)),
+    (f"TIME comma? (from|between)? NUM (and|{_TO[1:-1]}) TIMEOFDAY", TIME,
+     lambda day, *w: make.hour_to_clock(day, *_without_words(w))),
     ("TIME comma? dash? (at|from)? around? TIMEOFDAY", TIME, make.at_clock),
     ("TIME (at|around) around? NUM (?!_|UNIT)", TIME, make.at_hour),
+    ("(at|around) around? NUM on? TIME", TIME, lambda hour, day: make.at_hour(day, hour)),
     ("(at|around)? TIMEOFDAY (comma|on|of)? TIME", TIME, lambda m, day: make.at_clock(day, m)),
     # Parts of longer stretches.
-    ("the? (PART|PARTOF) dash? of (the|THIS)? (TIME|UNIT)", TIME,
+    ("the? (PART|PARTOF) dash? of (the|THIS)? (TIME|SEASON|UNIT)", TIME,
      lambda n, *w: make.part(n, w[-1])),
     ("PART dash? (in|in the)? TIME", TIME, make.part),
     # Beside other times.
@@ -176,12 +225,13 @@ RULES: tuple[tuple[str, str, Any], ...] = (
     ("between TIME and TIME", TIME, make.ranged),
     ("from TIME (to|until|dash) TIME", TIME, lambda *w: make.ranged(*_without_words(w))),
     ("TIME (to|dash) TIME", TIME, make.ranged),
-    ("from TIME (onwards|on) (?!TIME)", TIME, lambda when: make.side("since", when)),
+    ("from TIME (onwards|on) (?!TIME)", TIME, lambda when: make.side("from", when)),
     ("(since|until|by) TIME", TIME, make.side),
     ("before TIME", TIME, lambda _, when: make.side("before", when)),
     ("after TIME", TIME, lambda _, when: make.side("after", when)),
     # What is left is no date.
     ("(for|in)? around? (NUM|FEW|a|HALF a) dash? UNIT", DURATION, lambda *_: True),
+    ("for? NUM and a HALF UNIT", DURATION, lambda *_: True),
     ("all UNIT", DURATION, lambda *_: True),
     ("TIMEOFDAY", CLOCK, lambda minutes: minutes),
 )  # fmt: skip
@@ -190,6 +240,11 @@ RULES: tuple[tuple[str, str, Any], ...] = (
 def _without_words(values: tuple[Any, ...]) -> list[Any]:
     """The values without that of "until", which ranges need not know."""
     return [value for value in values if value != "until"]
+
+
+def _without_weekday(values: tuple[Any, ...]) -> list[Any]:
+    """The values of a range's end without its weekday and without that of "until"."""
+    return [value for value in _without_words(values) if not isinstance(value, Weekday)]
 
 
 def _month_days(month: Month, first: int, last: int, *year: int) -> Any:
@@ -229,6 +284,7 @@ ENGLISH = Table(
     ahead=AHEAD,
     back=BACK,
     sure_ahead=SURE_AHEAD,
+    opening_ahead=OPENING_AHEAD,
     participles=PARTICIPLES,
     back_ending="ed",
     not_followed_by={
@@ -240,7 +296,25 @@ ENGLISH = Table(
         "WEEKDAY": frozenset({"school"}),
         "MONTH": named("road street avenue ave lane drive square court rd"),
         "SEASON": named("job jobs water clothes"),
+        "NTH": named(
+            "floor street avenue ave place prize try attempt page row round grade hole edition "
+            "chapter birthday anniversary person group lap inning game match level line"
+        ),
     },
+    helper_words=named(
+        "ago back since until till til by before after in within from during over now for at"
+    ),
+    clause_marks=named("comma and"),
+    before_year=named(
+        "in of since until from to dash before after during by between and the MONTH SEASON PART"
+    ),
+    between_years=named("to dash"),
+    plural_ending="s",
+    decade_endings="['’]?s",
+    ordinal_endings="st|nd|rd|th",
+    titles=named("st jr dr mr mrs ms"),
+    capital_words=named("i i'm i'll i've i'd"),
+    sure_company=named("LAST THIS NEXT PAST COMING since until in PART"),
     monthday_after=named("on by until since from before after WEEKDAY to dash"),
     counted=named(
         "people miles km kilometers kilometres meters metres dollars euros pounds bucks steps "

@@ -117,7 +117,9 @@ WORDS: dict[str, Word] = {
     "midnight": ("TIMEOFDAY", 1440),
     "summer": ("SEASON", Season("summer")), "winter": ("SEASON", Season("winter")),
     "autumn": ("SEASON", Season("autumn")),
-    "summers": (FREQUENCY, None), "winters": (FREQUENCY, None), "weekdays": (FREQUENCY, None),
+    "summers": ("SEASONS", Season("summer")), "winters": ("SEASONS", Season("winter")),
+    "autumns": ("SEASONS", Season("autumn")), "christmases": ("FEASTS", Feast("christmas")),
+    "easters": ("FEASTS", Feast("easter")), "weekdays": (FREQUENCY, None),
     "daily": (FREQUENCY, None), "weekly": (FREQUENCY, None), "monthly": (FREQUENCY, None),
     "yearly": (FREQUENCY, None), "annually": (FREQUENCY, None), "nightly": (FREQUENCY, None),
     **{word: ("DECADEWORD", n) for word, n in zip(
@@ -126,7 +128,7 @@ WORDS: dict[str, Word] = {
     **{word: ("REL", n) for n, words in {
         -1: "yesterday yday ystrday", 0: "today", 1: "tomorrow tmrw tomo tmr tomoz"}.items()
         for word in words.split()},
-    "tonight": ("TONIGHT", 0), "2nite": ("TONIGHT", 0), "tonite": ("TONIGHT", 0),
+    "tonight": ("TONIGHT", 0), "tonite": ("TONIGHT", 0),
     "last": ("LAST", "last"), "previous": ("LAST", "previous"), "this": ("THIS", "this"),
     "current": ("THIS", "this"), "next": ("NEXT", "next"), "past": ("PAST", "past"),
     "coming": ("COMING", "future"), "upcoming": ("COMING", "future"),
@@ -143,13 +145,16 @@ WORDS: dict[str, Word] = {
     **{name: ("FEAST", Feast(feast)) for feast, names in _FEASTS.items()
        for name in names.split("; ") if " " not in name},
     **_plain(
-        "the", "of", "in", "on", "at", "from", "and", "between", "now", "for", "during", "over",
+        "the", "of", "in", "on", "from", "and", "between", "now", "for", "during", "over",
         "within", "times", "all", "our", "we", "when",
-        to="to through thru", a="a an", every="every each most", HALF="half", OTHER="other",
+        at="at @", to="to through thru", a="a an", every="every each most", HALF="half",
+        OTHER="other",
         around="around about approximately circa ~ approx", comma=",", dash="- – —", POSS="'s",
         onwards="onwards onward", their="his her my your their", CHAT="chat talk conversation"
         " session call chats talks conversations sessions calls",
-        TALKED="talked spoke chatted speak", OCLOCK="o'clock", OLD="old", per="per", time="time",
+        TALKED="talked spoke chatted speak", OCLOCK="o'clock", OLD="old", HUNDRED="hundred",
+        SOFT="with instead works work sharp if because but so ok okay thanks though then too",
+        per="per", time="time",
     ),
 }  # fmt: skip
 
@@ -162,7 +167,8 @@ PHRASES: dict[str, Word] = {
     "the other day": ("VAGUE", (-7, 0)), "the other night": ("VAGUE", (-7, 0)),
     "the other week": ("VAGUE", (-21, -7)),
     "up until": ("until", "until"), "up to": ("until", "until"),
-    "as of": ("since", "since"), "starting from": ("from", None), "starting on": ("from", None),
+    "as of": ("since", "from"), "starting from": ("from", None), "starting on": ("from", None),
+    "by eod": ("by", "until"), "by cob": ("by", "until"),
     "now and then": ("_", None), "sunday school": ("_", None), "may be": ("_", None),
     "friday night lights": ("_", None), "march on": ("_", None), "second hand": ("_", None),
     "monday blues": ("_", None), "sunday best": ("_", None),
@@ -171,18 +177,21 @@ PHRASES: dict[str, Word] = {
     "like yesterday": ("_", None), "like just yesterday": ("_", None),
     "like it was yesterday": ("_", None), "like only yesterday": ("_", None),
     "these days": ("_", None), "the next day": ("_", None), "end of the day": ("_", None),
+    "new year": ("NEWYEAR", Feast("new year")),  # "happy new year" is no date
     "first thing": ("firstthing", None), "time last": ("LAST", "last"),
+    # A possessive is a token of its own: these are verbs that look ahead.
+    **{f"{word} 's": (f"_{word}'s", None) for word in ("let", "he", "she", "it", "that", "there")},
 }  # fmt: skip
 
 _AFTER_MONTH = named(
-    "in of since until by from between during ORD LAST NEXT PAST COMING PART to dash before "
+    "in of since until by from between during ORD NTH LAST NEXT PAST COMING PART to dash before "
     "after WEEKDAY every PARTOF around"
 )
-_BEFORE_MONTH = named("ORD YEAR SHORTYEAR")
-_NEAR_DAY = named("NUM ORD MONTH TIMEOFDAY DAYPART")
+_BEFORE_MONTH = named("ORD NTH YEAR SHORTYEAR")
+_NEAR_DAY = named("NUM ORD NTH MONTH TIMEOFDAY DAYPART")
 _AFTER_DAY = named("LAST NEXT PAST COMING on by until since every from dash")
 _AFTER_SEASON = named("LAST THIS NEXT PAST COMING in since until PART by of every")
-_STOPS = frozenset({"", ";", "comma", "and", "dash", "LAST", "NEXT", "THIS"})
+_STOPS = frozenset({"", ";", "comma", "and", "_or", "at", "dash", "LAST", "NEXT", "THIS"})
 _A_YEAR = frozenset({"YEAR", "SHORTYEAR"})
 
 
@@ -217,9 +226,10 @@ AMBIGUOUS: dict[str, Ambiguous] = {
 AHEAD = named(
     """
     will won't i'll we'll you'll he'll she'll it'll they'll there'll gonna going plan plans planning
-    planned hope hopes hoping excited wait let's lets shall want wants should must need needs
-    looking forward tomorrow soon upcoming due expect expecting intend is are am i'm im we're you're
-    they're he's she's have has might could would booked scheduled remind reminder
+    planned please pls hope hopes hoping excited wait let's lets shall want wants should must need
+    needs looking forward tomorrow soon upcoming due expect expecting intend is are am i'm im we're
+    you're they're he's she's it's that's there's have has can can't cannot might could would booked
+    scheduled remind reminder starts begins opens expires
     """
 )
 BACK = named(
@@ -233,6 +243,8 @@ BACK = named(
 PARTICIPLES = named(
     "been done seen gone taken broken chosen drunk written eaten driven given known"
 )
+OPENING_AHEAD = named("see cya come bring meet join remember buy send submit finish pay pick don't")
 SURE_AHEAD = named(
-    "will won't i'll we'll you'll he'll she'll it'll they'll there'll gonna going shall"
+    "will won't i'll we'll you'll he'll she'll it'll they'll there'll gonna going shall want wants "
+    "should must need needs"
 )

@@ -58,7 +58,8 @@ class Length:
         if unit in (None, "day", "hour"):
             wide = self._in("month") if self.months else self._in("week")
             return days if wide == days else f"{days} ({wide})"
-        return f"{self._in(unit)} ({days})"
+        counted = self._in(unit)
+        return days if counted == days else f"{counted} ({days})"
 
     def _in(self, unit: str | None) -> str:
         if unit == "week":

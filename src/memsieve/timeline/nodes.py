@@ -94,6 +94,23 @@ class Again(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier(Node):
+    """The n-th latest that was over when today began: two summers ago."""
+
+    what: Recurring
+    n: int
+    unit: str = "day"
+
+    def spans(self, context: Context) -> list[Span]:
+        found = self.what.last(context.now)
+        for _ in range(self.n - 1):
+            begins = found.start
+            assert begins is not None
+            found = self.what.before(begins)
+        return [found]
+
+
+@dataclass(frozen=True, slots=True)
 class Unit(Node):
     """A whole unit of the calendar, `count` after the current one: last week is -1."""
 

@@ -33,6 +33,8 @@ def spell(interval: Interval, clock: datetime | None = None) -> str:
         return _hours(start, end, year)
     if interval.precision == "season" and (name := _SEASONS.get((start.month, end.month))):
         return f"{name} {start.year}"
+    if interval.precision in ("decade", "century") and (name := _years(start, end)):
+        return name
     return _days(start, end - _DAY if end > start else end, year)
 
 
@@ -91,10 +93,24 @@ def _moment(moment: datetime, year: int | None) -> str:
 
 def _hours(start: datetime, end: datetime, year: int | None) -> str:
     if end - start <= timedelta(minutes=1):
-        return _moment(start, year)
+        return f"{_date(start, year)} {start:%H:%M}"  # of midnight too: it is not the day
     if start.date() == end.date():
         return f"{_date(start, year)} {start:%H:%M} to {end:%H:%M}"
     return f"{_date(start, year)} {start:%H:%M} to {_date(end, year)} {end:%H:%M}"
+
+
+def _years(start: datetime, end: datetime) -> str | None:
+    """'the 1990s', 'the 18th century', if it is one."""
+    if (start.month, start.day, end.month, end.day) != (1, 1, 1, 1):
+        return None
+    length = end.year - start.year
+    if length == 10 and start.year % 10 == 0:
+        return f"the {start.year}s"
+    if length == 100 and start.year % 100 == 1:
+        number = end.year // 100
+        ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+        return f"the {number}{'th' if number in (11, 12, 13) else ending} century"
+    return None
 
 
 def _days(first: datetime, last: datetime, year: int | None) -> str:

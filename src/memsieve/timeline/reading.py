@@ -8,13 +8,12 @@ from functools import cached_property
 from memsieve.timeline.grammar import parse
 from memsieve.timeline.lexing import Lexer
 from memsieve.timeline.nodes import Ago, Context, Node
-from memsieve.timeline.table import KINDS, SESSION, TIME, Table, Token
+from memsieve.timeline.table import BREAK, KINDS, OTHER, SESSION, TIME, Table, Token
 from memsieve.timeline.wall import Span
 from memsieve.types import Interval, Mention
 
 VERSION = 1
 """Of the readings: files whose times an older version read are offered to be read anew."""
-_CLAUSE_MARKS = frozenset({"comma", "and", "und"})
 _WEIGHTS = ((1.0,), (0.7, 0.3), (0.6, 0.25, 0.15))
 
 
@@ -76,10 +75,11 @@ class TableReader:
             Whether a sentence without a hint looks back for certain, as questions to a memory do.
         """
         tokens = self._lexer.tokens(text)
+        marks = self.table.clause_marks
         words = [
-            ("," if token.kind in _CLAUSE_MARKS else token.kind[1:], token.first)
+            ("," if token.kind in marks else token.kind.removeprefix(OTHER), token.first)
             for token in tokens
-            if token.kind[:1] in "_;" or token.kind in _CLAUSE_MARKS
+            if token.kind[:1] in (OTHER, BREAK) or token.kind in marks
         ]
         left = parse(self.table, tokens)
         now = clock.replace(tzinfo=None)
@@ -129,18 +129,19 @@ class TableReader:
         """
         clause: bool | None = None
         sentence: bool | None = None
-        is_sure, clause_is_over = False, False
+        is_sure, clause_is_over, opens = False, False, True
         for word, at in words:
-            if not word:  # a sentence ends
+            if word == BREAK:  # a sentence ends
                 if at >= first:
                     break
-                clause, sentence, is_sure = None, None, False
+                clause, sentence, is_sure, opens = None, None, False, True
                 continue
             if word == ",":
                 clause_is_over = at >= first
                 clause = clause if clause_is_over else None
                 continue
-            cue = self._cue(word, is_sure)
+            cue = self._cue(word, is_sure, opens)
+            opens = False
             if cue is None:
                 continue
             if at >= first:
@@ -152,9 +153,9 @@ class TableReader:
             is_sure = is_sure or word in self.table.sure_ahead
         return clause, sentence
 
-    def _cue(self, word: str, is_sure: bool) -> bool | None:
+    def _cue(self, word: str, is_sure: bool, opens: bool) -> bool | None:
         table = self.table
-        if word in table.ahead:
+        if word in table.ahead or (opens and word in table.opening_ahead):
             return True
         if word in table.participles or (
             table.back_ending and len(word) > 4 and word.endswith(table.back_ending)

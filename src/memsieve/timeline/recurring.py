@@ -37,6 +37,10 @@ class Recurring(ABC):
         """The first occurrence around or after `moment` whose start and end fit."""
         return self._search(moment, fits, step=1)
 
+    def before(self, moment: datetime) -> Span:
+        """The latest that was over at a moment."""
+        return self.latest(moment, lambda _, end: end <= moment)
+
     def _search(
         self, moment: datetime, fits: Callable[[datetime, datetime], bool], step: int
     ) -> Span:
@@ -59,8 +63,7 @@ class Recurring(ABC):
 
     def last(self, now: datetime) -> Span:
         """The latest that was over when today began."""
-        today = midnight(now)
-        return self.latest(now, lambda _, end: end <= today)
+        return self.before(midnight(now))
 
     def this(self, now: datetime) -> Span:
         """That of the current period."""

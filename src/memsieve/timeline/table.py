@@ -10,7 +10,18 @@ from typing import Any, ClassVar, NamedTuple
 TIME, DURATION, FREQUENCY, CLOCK, SESSION = "TIME", "DURATION", "FREQUENCY", "CLOCK", "SESSION"
 KINDS = (TIME, DURATION, FREQUENCY, CLOCK, SESSION)
 
-NUMBERS = ("NUM", "YEAR", "SHORTYEAR", "ORD", "DATE", "MONTHDAY", "DECADE", "TIMEOFDAY", "QUARTER")
+NUMBERS = (
+    "NUM",
+    "YEAR",
+    "SHORTYEAR",
+    "ORD",
+    "NTH",
+    "DATE",
+    "MONTHDAY",
+    "DECADE",
+    "TIMEOFDAY",
+    "QUARTER",
+)
 # One letter for each class; a class of function words ("of", "the") has no value for builders.
 _LETTERS = string.ascii_letters + "".join(map(chr, range(0x410, 0x450)))
 OTHER, BREAK = "_", ";"
@@ -66,12 +77,20 @@ class Table:
     words that need company; rules: (pattern, class of what is built, builder), in order.
 
     ahead, back: words that look ahead or back; sure_ahead: those after which `participles` and
-    words with `back_ending` ("will be done, collected") do not look back.
+    words with `back_ending` ("will be done, collected") do not look back; opening_ahead: verbs that
+    look ahead as the first word of a sentence ("See you on Friday").
 
     not_followed_by: class -> words behind it that make it something else ("Christmas tree");
     monthday_after: classes after which 5/8 is a date; counted: what follows a number that is no
-    year ("2000 steps"); numbered: what comes before one ("room 2019"); copulas: verbs that look
-    like plurals; has_ordinal_stops: "8." is the 8th; strong_words: more words for `strong`.
+    year ("2000 steps"); numbered: what comes before one ("room 2019"); before_year: classes after
+    which four digits are a year; between_years: those between two of them; plural_ending: that of
+    words behind a number that is no year; copulas: verbs that look like such plurals.
+
+    decade_endings, ordinal_endings: regular expressions for what stands behind "90" and "8";
+    has_ordinal_stops: "8." is the 8th and "8.5." a date; titles: abbreviations with a stop;
+    sure_company: classes after which an ambiguous word is no name; capital_words: those that have
+    a capital letter everywhere and so are no surname ("of April I know"); clause_marks: classes
+    that end a clause; strong_words, helper_words: more words for `strong` and `helpers`.
     """
 
     name: str
@@ -82,6 +101,7 @@ class Table:
     ahead: frozenset[str]
     back: frozenset[str]
     sure_ahead: frozenset[str] = frozenset()
+    opening_ahead: frozenset[str] = frozenset()
     participles: frozenset[str] = frozenset()
     back_ending: str = ""
     not_followed_by: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -89,17 +109,28 @@ class Table:
     counted: frozenset[str] = frozenset()
     numbered: frozenset[str] = frozenset()
     copulas: frozenset[str] = frozenset({"was", "is", "has"})
+    before_year: frozenset[str] = frozenset()
+    between_years: frozenset[str] = frozenset({"dash"})
+    plural_ending: str = ""
+    decade_endings: str = ""
+    ordinal_endings: str = ""
     has_ordinal_stops: bool = False
+    titles: frozenset[str] = frozenset()
+    sure_company: frozenset[str] = frozenset()
+    capital_words: frozenset[str] = frozenset()
+    clause_marks: frozenset[str] = frozenset({"comma"})
     strong_words: frozenset[str] = frozenset()
+    helper_words: frozenset[str] = frozenset()
 
     # A text can hold a time only if it has a strong word, or a weak one and a helper.
     strong_kinds: ClassVar = named(
-        "MONTH WEEKDAY REL MORGEN TONIGHT FEAST DECADEWORD WEEKEND VAGUE QUARTER"
+        "MONTH SEASON WEEKDAY REL TONIGHT FEAST DECADEWORD WEEKEND VAGUE QUARTER"
     )
-    weak_kinds: ClassVar = named("UNIT DAYPART DAYPARTS SEASON WEEKENDS")
+    weak_kinds: ClassVar = named(
+        "UNIT UNITS DAYPART DAYPARTS WEEKENDS WEEKDAYS SEASONS FEASTS NEWYEAR"
+    )
     helper_kinds: ClassVar = named(
-        "LAST THIS NEXT PAST COMING PART PARTOF ago back since until by before after in "
-        "within from EARLIER LATER HALF during over now vor nach seit bis im am ORD"
+        "LAST BEFORELAST THIS NEXT AFTERNEXT PAST COMING PART PARTOF EARLIER LATER HALF ORD"
     )
 
     def _words_of(self, kinds: frozenset[str]) -> frozenset[str]:
@@ -124,7 +155,7 @@ class Table:
     @cached_property
     def helpers(self) -> frozenset[str]:
         """Words that make a time of a weak word."""
-        return self._words_of(self.helper_kinds)
+        return self._words_of(self.helper_kinds) | self.helper_words
 
     @cached_property
     def letters(self) -> dict[str, str]:
@@ -132,7 +163,7 @@ class Table:
         kinds = {kind for kind, _ in self.words.values()} | {k for k, _ in self.phrases.values()}
         kinds |= {word.kind for word in self.ambiguous.values()} | set(KINDS) | set(NUMBERS)
         kinds |= {kind for _, kind, _ in self.rules}
-        kinds.discard(OTHER)
+        kinds = {kind for kind in kinds if not kind.startswith(OTHER)}
         if len(kinds) > len(_LETTERS):
             raise ValueError(f"{self.name} has more than {len(_LETTERS)} classes")
         return dict(zip(sorted(kinds), _LETTERS, strict=False))

@@ -1,0 +1,113 @@
+"""How long reading time takes: per turn at import, per question, beside dateparser.
+
+    python benchmarks/time_reading.py ../shared/data/locomo/dev.json
+
+Milliseconds per text on one core. Most turns name no time and end at a first look, so the median
+says how much a turn costs and the mean what an import pays. dateparser (`search_dates`, English)
+reads a sample of the same turns in this run; the ratio is its time over ours on that sample.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import perf_counter
+
+from machine import company
+
+from memsieve.evaluate import load
+from memsieve.intake import Addable
+from memsieve.memory import Memory
+from memsieve.timeline import from_spec
+from memsieve.timeline.asking import ask
+from memsieve.types import Message
+
+DEFAULT_PATH = Path("../shared/data/locomo/dev.json")
+N_SAMPLE = 200
+WARM_UP = 100
+
+
+def timed(call: Callable[[int], object], n: int) -> list[float]:
+    """Milliseconds of each of n calls, after some that do not count."""
+    for i in range(min(WARM_UP, n)):
+        call(i)
+    found = []
+    for i in range(n):
+        start = perf_counter()
+        call(i)
+        found.append((perf_counter() - start) * 1e3)
+    return found
+
+
+def summary(times_ms: Sequence[float]) -> dict[str, float]:
+    """Median, mean and 95th percentile."""
+    ordered = sorted(times_ms)
+    return {
+        "median": statistics.median(ordered),
+        "mean": statistics.fmean(ordered),
+        "p95": ordered[int(0.95 * (len(ordered) - 1))],
+    }
+
+
+def imported_per_s(turns: Sequence[Message], timeline: str) -> float:
+    """Turns a second into a new file, in one call."""
+    plain: list[Addable] = [
+        Message(t.text, at=t.at, speaker=t.speaker, session=t.session) for t in turns
+    ]
+    with (
+        tempfile.TemporaryDirectory(prefix="memsieve-reading-") as folder,
+        Memory(Path(folder) / "one.db", timeline=timeline) as memory,
+    ):
+        memory.add(list(plain[:WARM_UP]))
+        start = perf_counter()
+        memory.add(plain)
+        return len(plain) / (perf_counter() - start)
+
+
+def dateparser_ms(turns: Sequence[Message]) -> list[float] | None:
+    """The same for dateparser; None if it is not installed."""
+    try:
+        from dateparser.search import search_dates
+    except ImportError:
+        return None
+    return timed(lambda i: search_dates(turns[i].text, languages=["en"]), len(turns))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("path", type=Path, nargs="?", default=DEFAULT_PATH)
+    parser.add_argument("--json", type=Path, default=None, help="also write the figures here")
+    options = parser.parse_args(arguments)
+    data, reader = load(options.path), from_spec("english")
+    turns = [m for scope in data.scopes for m in scope.messages if m.at is not None]
+    asked = [(q.question, scope.last_at) for scope in data.scopes for q in scope.questions]
+    sample = turns[:: max(1, len(turns) // N_SAMPLE)][:N_SAMPLE]
+    figures: dict[str, object] = {"turns": len(turns), "questions": len(asked)}
+    with company() as others:
+        of_turns = timed(lambda i: reader.mentions(turns[i].text, turns[i].at), len(turns))  # type: ignore[arg-type]
+        figures["turn_ms"] = summary(of_turns)
+        figures["question_ms"] = summary(
+            timed(lambda i: ask(asked[i][0], asked[i][1], reader), len(asked))  # type: ignore[arg-type]
+        )
+        figures["import_per_s"] = {
+            spec: max(imported_per_s(turns, spec) for _ in range(3)) for spec in ("none", "english")
+        }
+        ours = timed(lambda i: reader.mentions(sample[i].text, sample[i].at), len(sample))  # type: ignore[arg-type]
+        theirs = dateparser_ms(sample)
+        if theirs is not None:
+            figures["sample"] = {
+                "turns": len(sample),
+                "mean_ms": statistics.fmean(ours),
+                "dateparser_mean_ms": statistics.fmean(theirs),
+                "ratio": statistics.fmean(theirs) / statistics.fmean(ours),
+            }
+    print(f"other programs took {others.share:.0%} meanwhile")
+    print(json.dumps(figures, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""The script that times the reading of time."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = str(Path(__file__).resolve().parents[2] / "examples" / "conversations")
+
+
+def test_a_summary_worked_by_hand(bench):
+    found = bench("time_reading").summary([5.0, 1.0, 2.0, 3.0, 100.0])
+    assert found == {"median": 3.0, "mean": pytest.approx(22.2), "p95": 5.0}
+
+
+def test_the_script_measures_turns_questions_and_imports(bench, tmp_path, capsys, monkeypatch):
+    script, out = bench("time_reading"), tmp_path / "figures.json"
+    monkeypatch.setattr(script, "N_SAMPLE", 5)
+    script.main([EXAMPLES, "--json", str(out)])
+    figures = json.loads(out.read_text())
+    assert figures["turns"] == 418
+    assert 0 < figures["turn_ms"]["median"] <= figures["turn_ms"]["p95"]
+    assert set(figures["import_per_s"]) == {"none", "english"}
+    assert json.dumps(figures["turn_ms"]["median"]) in capsys.readouterr().out
