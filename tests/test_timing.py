@@ -392,7 +392,7 @@ def test_the_earlier_event_comes_first_whatever_the_question_says(said, block):
         (
             "How many hours ago did Tom break his wrist?",
             "I broke my wrist just now.",
-            "7 days (1 week)",
+            "168 hours (7 days)",
             168,
             "from 13 March 2025 (said that day) to 20 March 2025",
         ),
@@ -442,12 +442,30 @@ def test_of_several_ways_to_part_the_words_the_best_supported_counts(said, block
     assert len(asked) == len(set(asked)) == 4
 
 
+def test_two_events_are_not_the_same_turn_where_there_is_another(said, block):
+    told = said("Please erase the passphrase that I gave you in the spring.", at="2025-06-30")
+    given = said("This stays between us: the passphrase is velvet heron.", at="2025-04-01")
+
+    def find(phrase, besides=None):
+        if besides == told:
+            return Found(given, 0.4)
+        return Found(told, 0.9 if "erase" in phrase else 0.6)
+
+    question = "How many days passed between giving the passphrase and asking to erase it?"
+    found = ask_of(question, block, find)
+    assert found.evidence == (given.seq, told.seq)
+    only = ask_of(
+        question, block, lambda phrase, besides=None: None if besides else Found(told, 1.0)
+    )
+    assert only.evidence == (told.seq, told.seq)
+
+
 def test_an_event_asked_for_in_two_ways_is_looked_for_once(said, block):
-    item, asked = said("It happened."), []
+    asked = []
 
     def find(phrase):
         asked.append(phrase)
-        return Found(item, 0.5)
+        return Found(said(phrase), 0.5)
 
     ask_of("How long was it from a to b to c to d?", block, find)
     assert sorted(asked) == sorted({"a", "b to c to d", "a to b", "c to d", "a to b to c", "d"})

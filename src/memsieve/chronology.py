@@ -57,7 +57,8 @@ def line(entry: Entry) -> str:
     """Who said what, and with which words it named the time."""
     item = entry.item
     name = item.speaker or item.role
-    told = f' ("{entry.words}", said {item.said_local:%d %b %Y})' if entry.words else ""
+    said = spell(Interval.day_of(item.said_local))
+    told = f' ("{entry.words}", said {said})' if entry.words else ""
     return f"{name + ': ' if name else ''}{' '.join(item.text.split())}{told}"
 
 

@@ -279,21 +279,26 @@ class Recaller:
     ) -> Timing:
         """What the question's times and events come to; events are looked for among `allowed`."""
 
-        def find_event(phrase: str) -> Found | None:
-            return self._event(block, phrase, allowed)
+        def find_event(phrase: str, besides: Item | None = None) -> Found | None:
+            return self._event(block, phrase, allowed, besides)
 
         if not asked:
             return NO_TIMING
         return timing(asked, block, request.clock, find_event, self._timeline)
 
-    def _event(self, block: Block, phrase: str, allowed: np.ndarray | None) -> Found | None:
-        """The item that tells best of an event, with the worth of its words."""
+    def _event(
+        self, block: Block, phrase: str, allowed: np.ndarray | None, besides: Item | None
+    ) -> Found | None:
+        """The item that tells best of an event, with the share of its words, `besides` one."""
         question = read(with_forms(phrase), block, self._embedder, Asked(wants_date=True))
         found = find(block, question, allowed, _EVENT_POOL)
         if not found.docs.size:
             return None
         scores = StandardisedSum(EVENT_VIEWS).score(features(block, question, found))
-        best = found.docs[int(np.argmax(scores.values))]
+        values = scores.values
+        if besides is not None:
+            values = np.where(block.seq[found.docs] == besides.seq, -np.inf, values)
+        best = found.docs[int(np.argmax(values))]
         around = np.array([best, *(block.lanes.beside(np.array([best]), s)[0] for s in (-1, 1))])
         items = self._store.items(block.seq[around[around >= 0]].tolist())
         if not items or items[0].seq != block.seq[best]:  # forgotten meanwhile

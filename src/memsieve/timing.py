@@ -1,10 +1,11 @@
 """Questions of time in two steps: first find the events that they name, then use their dates."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
@@ -20,7 +21,11 @@ from memsieve.types import Interval, Item
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
-_CLAUSE = re.compile(r"[.!?;\n]+")
+_CLAUSE = re.compile(
+    r"[.!?;\n]+|\b(?=(?:that|which|who) (?:i|you|he|she|we|they|it)\b)", re.IGNORECASE
+)
+_TURNS = re.compile(r"\W*(?:that|this) (?!was\b|is\b|were\b|happened\b)", re.IGNORECASE)
+"""How a clause begins that draws a consequence ("That changes your train on Monday")."""
 _NEXT = 2
 ENOUGH = 0.3
 """An event counts as found if the best turn and its neighbours have this share of its words."""
@@ -57,8 +62,10 @@ class Event:
         return start.date()
 
 
-Find = Callable[[str], Found | None]
-"""Finds the item that tells best of an event; None if none does."""
+class Find(Protocol):
+    """Finds the item that tells best of an event, leaving out one; None if none does."""
+
+    def __call__(self, phrase: str, besides: Item | None = None) -> Found | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +125,13 @@ def session_interval(block: Block, which: int | str, clock: datetime) -> Interva
     return Interval(start, end, "minute")
 
 
-def event_of(phrase: str, clock: datetime, find: Find, reader: Reader) -> Event | None:
-    """When the event of a phrase happened: the phrase's own date, or that of the best item."""
+def event_of(
+    phrase: str, clock: datetime, find: Find, reader: Reader, besides: Item | None = None
+) -> Event | None:
+    """When the event of a phrase happened: the phrase's own date, or that of the best item.
+
+    `besides` is an item that does not count.
+    """
     own = max(
         reader.mentions(phrase, clock, looks_back=True),
         key=lambda one: one.last - one.first,
@@ -127,7 +139,7 @@ def event_of(phrase: str, clock: datetime, find: Find, reader: Reader) -> Event 
     )
     if own is not None and own.last - own.first >= _WHOLE * len(phrase):
         return Event(own.interval, words=phrase[own.first : own.last], support=1.0)
-    found = find(phrase)
+    found = find(phrase) if besides is None else find(phrase, besides)
     if found is None:
         return None
     mention = mention_of(found.item, phrase)
@@ -141,8 +153,9 @@ def mention_of(item: Item, phrase: str) -> Mention | None:
     """The time in an item that belongs to an event.
 
     That of the clause with most of the event's words; without one there, the nearest before it, for
-    people set the time and then tell; then the first in the next two. "By Friday" and "until
-    Friday" tell when nothing begins. None if no time is left: it happened when it was told.
+    people set the time and then tell; then the first in the next two that go on with the story.
+    "By Friday" and "until Friday" tell when nothing begins. None if no time is left: it happened
+    when it was told.
     """
     known = [one for one in item.mentions if one.interval.start is not None]
     if not known:
@@ -152,10 +165,15 @@ def mention_of(item: Item, phrase: str) -> Mention | None:
     shares = [len(wanted.intersection(words(item.text[first:last]))) for first, last in clauses]
     best = int(np.argmax(shares))
     at = [_clause_of(one.first, clauses) for one in known]
+    going_on = {
+        clause
+        for clause in range(best + 1, min(best + 1 + _NEXT, len(clauses)))
+        if not _TURNS.match(item.text, clauses[clause][0])
+    }
     for fits in (
         [i for i, clause in enumerate(at) if clause == best],
         [i for i, clause in reversed(list(enumerate(at))) if clause < best],
-        [i for i, clause in enumerate(at) if best < clause <= best + _NEXT],
+        [i for i, clause in enumerate(at) if clause in going_on],
     ):
         if fits:
             return known[fits[0]]
@@ -219,16 +237,34 @@ def _length(ways: Sequence[HowLong], clock: datetime, find: Find, reader: Reader
     if best is None:
         return NO_TIMING
     _, way, events = best
+    events = _apart(way, events, clock, find, reader)
     length = Length(*(event.day for event in events))
     in_order = sorted(events, key=lambda event: event.day)
     line = Computed(
         length.spelled(way.unit),
         f"from {_told(in_order[0])} to {_told(in_order[1])}",
         length.days,
-        length.count(way.unit or "day") if way.unit != "hour" else length.days * 24,
+        length.count(way.unit or "day"),
         min((event.support for event in events if event.item is not None), default=1.0),
     )
     return Timing(None, (line,), tuple(e.item.seq for e in in_order if e.item is not None))
+
+
+def _apart(
+    way: HowLong, events: list[Event], clock: datetime, find: Find, reader: Reader
+) -> list[Event]:
+    """Two events that are one and the same, with the next best item for the less supported."""
+    first, last = events
+    if first.item is None or last.item is None or first.item.seq != last.item.seq:
+        return events
+    if first.when != last.when:
+        return events
+    at = 0 if first.support < last.support else 1
+    phrase = (way.first, way.last)[at] or ""
+    other = event_of(phrase, clock, find, reader, first.item)
+    if other is None:
+        return events
+    return [other, last] if at == 0 else [first, other]
 
 
 def _told(event: Event) -> str:

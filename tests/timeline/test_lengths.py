@@ -87,7 +87,7 @@ SPELLED = [
     ((2022, 5, 8), (2023, 6, 8), "year", "1 year and 1 month (396 days)"),
     ((2022, 5, 8), (2023, 5, 10), "year", "1 year and 2 days (367 days)"),
     ((2021, 3, 1), (2023, 5, 8), "year", "2 years, 2 months and 7 days (798 days)"),
-    ((2023, 5, 8), (2023, 5, 9), "hour", "1 day"),
+    ((2023, 5, 8), (2023, 5, 9), "hour", "24 hours (1 day)"),
 ]
 
 

@@ -31,7 +31,8 @@ another is, 0.5 if the question names nobody or everybody.
 Of time, all zero where the question says nothing of it: how surely the day on which the turn was
 said lies in the stretch that the question is about (0 to 1), and -ln(1 + days to it); the same for
 the times that the turn mentions, or the day it was said if it mentions none; 1 if the question asks
-when and the turn mentions a time that has a beginning."""
+when or how long, and the turn mentions a time that has a beginning, and it or a turn beside it a
+word of the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ def features(block: Block, question: Question, found: Found) -> Features:
         found.cosine_window,
         _speaker(block, question, docs),
         *_time(block, question, docs),
+        _dated(block, question, found),
     )
     return Features(NAMES, np.stack(columns, axis=1).astype(np.float64))
 
@@ -81,14 +83,11 @@ def _speaker(block: Block, question: Question, docs: np.ndarray) -> np.ndarray:
 
 
 def _time(block: Block, question: Question, docs: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The five features of time: shape (n,) each."""
-    nothing = np.zeros(docs.size)
-    dated = nothing
-    if question.asked.wants_date or question.asked.wants_length:
-        dated = begins_known(block, docs).astype(float)
+    """How the turns lie to the window of the question, by both clocks: shape (n,) each."""
     window = question.window
     if window is None or not docs.size:
-        return nothing, nothing, nothing, nothing, dated
+        nothing = np.zeros(docs.size)
+        return nothing, nothing, nothing, nothing
     said = said_days(block, docs)
     owner, begins, ends = events(block, docs)
     inside, gap = np.zeros(docs.size), np.full(docs.size, np.inf)
@@ -99,5 +98,13 @@ def _time(block: Block, question: Question, docs: np.ndarray) -> tuple[np.ndarra
         -np.log1p(window.gap_days(*said)),
         inside,
         -np.log1p(gap),
-        dated,
     )
+
+
+def _dated(block: Block, question: Question, found: Found) -> np.ndarray:
+    """Which turns can answer when: shape (n,). A date beside no word of the question cannot."""
+    docs = found.docs
+    if not (question.asked.wants_date or question.asked.wants_length):
+        return np.zeros(docs.size)
+    is_near = found.lexical.windows[1][block.lanes.slot[docs]] > 0
+    return (begins_known(block, docs) & is_near).astype(float)

@@ -44,8 +44,11 @@ def read(
 
     A speaker is named if one of the words of the name occurs, so "Maria" finds "Maria Lopez".
     Their names are taken out before embedding: everybody mentions them, so they tell nothing
-    about what was said, and a static embedder would spend a good part of the vector on them.
+    about what was said, and a static embedder would spend a good part of the vector on them. The
+    words of a relative time go as well: "last month" in a question means another month than in a
+    text, and the window knows which.
     """
+    whole, text = text, asked.without_relative(text)
     found = terms(text)
     present = set(found.tolist())
     speakers = {n for n, names in block.name_terms.items() if present.intersection(names)}
@@ -53,7 +56,7 @@ def read(
     vector = None
     if embedder.dimensions:
         vector = embedder.embed([_without(text, [block.speakers.names[n] for n in speakers])])[0]
-    return Question(text, found, named, frozenset(speakers), vector, asked, window)
+    return Question(whole, found, named, frozenset(speakers), vector, asked, window)
 
 
 def _without(text: str, names: list[str]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from memsieve.timeline.base import Reader
+from memsieve.timeline.printing import spell
 from memsieve.timeline.reading import Expression, TableReader
 from memsieve.types import Interval
 
@@ -42,7 +43,8 @@ class Asked:
     wants_date: it asks when; wants_length: it asks how long; lengths: the ways to read between
     which events, where it names them; wants_order: it asks what came first, next, last, or in
     which order; anchor: the event beside which it asks; session: the conversation it speaks of (-1
-    the last, "first").
+    the last, "first"); relative: where words stand that mean a date without saying it, such as
+    "last month": a text that says them too means another one.
     """
 
     times: tuple[tuple[Interval, float], ...] = ()
@@ -52,9 +54,19 @@ class Asked:
     lengths: tuple[HowLong, ...] = ()
     anchor: Anchor | None = None
     session: int | str | None = None
+    relative: tuple[tuple[int, int], ...] = ()
 
     def __bool__(self) -> bool:
         return self != Asked()
+
+    def without_relative(self, question: str) -> str:
+        """The question without those words; all of it if nothing else is left."""
+        left, done = [], 0
+        for first, last in self.relative:
+            left.append(question[done:first])
+            done = last
+        rest = " ".join([*left, question[done:]])
+        return rest if re.search(r"\w", rest) else question
 
 
 @dataclass(frozen=True)
@@ -95,7 +107,7 @@ _ENGLISH = Words(
     how_long=_of(r"\bhow (?:long|much time)\b", r"\bhow many (?:days|weeks|months|years|hours)\b"),
     order=_of(
         r"\b(?:in (?:what|which) order|put .*in order|order of|sequence of|chronological\w*)\b",
-        r"\b(?:which|what|who)\b.*\b(?:first|last|earlier|later|next|earliest|latest)\b",
+        r"\b(?:which|what|who|where)\b.*\b(?:first|last|earlier|later|next|earliest|latest)\b",
         r"\bwhat (?:did|does|has|was|were|happened|came)\b.*\b(?:after that|before that|afterwards|"
         r"then|next)\b",
         r"\bbefore or after\b",
@@ -163,7 +175,22 @@ def ask(question: str, clock: datetime, reader: Reader) -> Asked:
         lengths=lengths,
         anchor=None if times or lengths else _anchor(question, words, expressions),
         session=next((one.session for one in expressions if one.kind == "session"), None),
+        relative=tuple(
+            (one.first, one.last) for one in expressions if _says_no_date(question, one)
+        ),
     )
+
+
+def _says_no_date(question: str, one: Expression) -> bool:
+    """Whether the words stand for a date without saying it: "last month", not "last March"."""
+    if one.kind == "session":
+        return True
+    said = spell(one.readings[0][0]) if one.readings else ""
+    return one.is_relative and not _tokens(said) & _tokens(question[one.first : one.last])
+
+
+def _tokens(text: str) -> set[str]:
+    return set(re.findall(r"\d+|[^\W\d_]+", text.lower()))
 
 
 def _times(expressions: Sequence[Expression]) -> tuple[tuple[Interval, float], ...]:

@@ -44,7 +44,7 @@ from memsieve.timeline.recurring import (
     Weekday,
     Weekend,
 )
-from memsieve.timeline.wall import Span, whole
+from memsieve.timeline.wall import whole
 
 Timed = Node | Recurring | str | int
 """A node, something recurring, a unit (the current one), or days from today."""
@@ -386,10 +386,16 @@ def shifted(count: int, unit: str, step: int, anchor: Timed) -> Node | None:
 
 def lasting(count: int, unit: str, begin: Timed) -> Node | None:
     """For two weeks from the second of August."""
-    return Lasting(_coming(begin), count, unit) if 0 < count <= _MAX_COUNT else None
+    return Lasting(coming(begin), count, unit) if 0 < count <= _MAX_COUNT else None
 
 
-def _coming(day: Timed) -> Node:
+def counted_from(count: int, unit: str, day: Timed) -> Node | None:
+    """Two weeks from Monday: from the coming one."""
+    return shifted(count, unit, 1, coming(day))
+
+
+def coming(day: Timed) -> Node:
+    """A weekday as the coming one, to count from: "a week on Saturday"; others as they are."""
     return again(day, "future") if isinstance(day, Weekday) else node(day)
 
 
@@ -427,13 +433,3 @@ def side(name: str, anchor: Timed | None) -> Node | None:
         return None
     inner = node(anchor)
     return None if isinstance(inner, Open) else Open(inner, name)
-
-
-def fixed(span: Span, unit: str) -> Node:
-    """A stretch that is known."""
-    return Fixed(span, unit)
-
-
-def season(what: Season, year: int) -> Node:
-    """A season of a year."""
-    return of_year(what, year)

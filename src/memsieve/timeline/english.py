@@ -146,11 +146,11 @@ RULES: tuple[tuple[str, str, Any], ...] = (
     ("in HALF a UNIT", TIME, lambda unit: make.and_a_half(0, unit, -1)),
     ("for (NUM|a) UNIT from (TIME|REL|WEEKDAY)", TIME, lambda *w: make.lasting(
         w[0] if len(w) == 3 else 1, *w[-2:])),
-    ("NUM UNIT from (TIME|REL|WEEKDAY)", TIME, lambda n, u, day: make.shifted(n, u, 1, _soon(day))),
-    ("a UNIT from (TIME|REL|WEEKDAY)", TIME, lambda u, day: make.shifted(1, u, 1, _soon(day))),
-    ("a UNIT on WEEKDAY", TIME, lambda u, day: make.shifted(1, u, 1, _soon(day))),
+    ("NUM UNIT from (TIME|REL|WEEKDAY)", TIME, make.counted_from),
+    ("a UNIT from (TIME|REL|WEEKDAY)", TIME, lambda u, day: make.counted_from(1, u, day)),
+    ("a UNIT on WEEKDAY", TIME, lambda u, day: make.counted_from(1, u, day)),
     ("WEEKDAY UNIT", TIME,
-     lambda day, u: make.shifted(1, u, 1, _soon(day)) if u == "week" else None),
+     lambda day, u: make.counted_from(1, u, day) if u == "week" else None),
     ("VAGUE", TIME, make.vague),
     # Parts of days near the clock.
     ("the? DAYPART before LAST", TIME, lambda name, *_: make.daypart(-2, name)),
@@ -177,6 +177,7 @@ RULES: tuple[tuple[str, str, Any], ...] = (
     ("the? (LAST|THIS|NEXT) (MONTH|WEEKDAY|SEASON|FEAST|WEEKEND|TIME)", TIME, make.picked),
     ("(?<=in|since|until|during|over|by|before|after|from|to|between|and) SEASON", TIME,
      make.again),
+    ("(?<=since|until|by|before|after|from) the SEASON", TIME, make.again),
     ("(?<=in the|since the|until the|during the|over the|by the|before the|after the|of the)"
      " SEASON", TIME, make.again),
     ("PART dash? (in|in the)? SEASON", TIME, make.part),
@@ -226,7 +227,7 @@ RULES: tuple[tuple[str, str, Any], ...] = (
     ("from TIME (to|until|dash) TIME", TIME, lambda *w: make.ranged(*_without_words(w))),
     ("TIME (to|dash) TIME", TIME, make.ranged),
     ("from TIME (onwards|on) (?!TIME)", TIME, lambda when: make.side("from", when)),
-    ("(since|until|by) TIME", TIME, make.side),
+    ("(since|until|by) around? TIME", TIME, make.side),
     ("before TIME", TIME, lambda _, when: make.side("before", when)),
     ("after TIME", TIME, lambda _, when: make.side("after", when)),
     # What is left is no date.
@@ -270,11 +271,6 @@ def _clocks_on(first: int, last: int, day: Any) -> Any:
     return make.clocks(day, first, last)
 
 
-def _soon(day: Any) -> Any:
-    """The coming one, of a weekday; "a week on Saturday" counts from there."""
-    return make.again(day, "future") if isinstance(day, Weekday) else day
-
-
 ENGLISH = Table(
     name="english",
     words=WORDS,
@@ -310,6 +306,7 @@ ENGLISH = Table(
     ),
     between_years=named("to dash"),
     plural_ending="s",
+    copulas=named("was is has"),
     decade_endings="['’]?s",
     ordinal_endings="st|nd|rd|th",
     titles=named("st jr dr mr mrs ms"),

@@ -197,9 +197,9 @@ _A_YEAR = frozenset({"YEAR", "SHORTYEAR"})
 
 def _month(number: int, *, is_verb: bool) -> Ambiguous:
     """A month whose name is a verb ("may", "march") or a first name ("April", "June") too."""
-    capital = frozenset({"THIS", "and", "the", "to", "comma"})
+    capital = frozenset({"THIS", "and", "the", "to", "comma", "on"})
     if not is_verb:
-        after = _AFTER_MONTH | {"NUM", "the", "and", "THIS"}
+        after = _AFTER_MONTH | {"NUM", "the", "and", "THIS", "on"}
         return Ambiguous("MONTH", Month(number), after, _BEFORE_MONTH | {"NUM", "dash", "to"})
     after = (_AFTER_MONTH | {"NUM"}) - {"to"}
     near = frozenset({"NUM", "dash", "to", "comma"})
@@ -243,7 +243,7 @@ BACK = named(
 PARTICIPLES = named(
     "been done seen gone taken broken chosen drunk written eaten driven given known"
 )
-OPENING_AHEAD = named("see cya come bring meet join remember buy send submit finish pay pick don't")
+OPENING_AHEAD = named("see cya come bring meet join buy send submit finish pay pick don't")
 SURE_AHEAD = named(
     "will won't i'll we'll you'll he'll she'll it'll they'll there'll gonna going shall want wants "
     "should must need needs"

@@ -148,7 +148,7 @@ RULES: tuple[tuple[str, str, Any], ...] = (
     ("vor around? (NUM|FEW) UNIT", TIME, lambda _, n, unit: make.ago(n, unit)),
     ("vor (NUM|FEW) WEEKEND", TIME, lambda _, n, __: make.ago(n, "weekend")),
     ("(REL|MORGEN|WEEKDAY) in NUM UNIT", TIME,
-     lambda day, n, unit: make.shifted(n, unit, 1, _soon(day)) if unit not in _FINE else None),
+     lambda day, n, unit: make.counted_from(n, unit, day) if unit not in _FINE else None),
     ("in around? (NUM|FEW) UNIT", TIME, lambda n, unit: make.ahead(n, unit, sure=False)),
     ("the? BEFORELAST (UNIT|WEEKDAY|WEEKEND|MONTH|SEASON|FEAST)", TIME, make.before_last),
     ("the? AFTERNEXT (UNIT|WEEKDAY|WEEKEND)", TIME, make.after_next),
@@ -203,11 +203,6 @@ RULES: tuple[tuple[str, str, Any], ...] = (
     ("around? (NUM|FEW) UNIT lang?", DURATION, lambda *_: True),
     ("TIMEOFDAY", CLOCK, lambda minutes: minutes),
 )  # fmt: skip
-
-
-def _soon(day: Any) -> Any:
-    """The coming one, of a weekday: "Montag in einer Woche" counts from there."""
-    return make.again(day, "future") if isinstance(day, Weekday) else day
 
 
 def _beside(*words: Any) -> Any:

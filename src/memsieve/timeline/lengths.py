@@ -38,8 +38,9 @@ class Length:
         return (self.last - _later(self.first, self.months)).days
 
     def count(self, unit: str) -> int:
-        """Whole units: days, weeks, months or years."""
+        """Whole units: hours (24 a day), days, weeks, months or years."""
         return {
+            "hour": 24 * self.days,
             "day": self.days,
             "week": self.days // 7,
             "month": self.months,
@@ -55,7 +56,9 @@ class Length:
         '50 weeks (350 days)'
         """
         days = _counted(self.days, "day")
-        if unit in (None, "day", "hour"):
+        if unit == "hour":
+            return f"{24 * self.days:,} hours ({days})"
+        if unit in (None, "day"):
             wide = self._in("month") if self.months else self._in("week")
             return days if wide == days else f"{days} ({wide})"
         counted = self._in(unit)

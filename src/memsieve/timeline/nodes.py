@@ -182,7 +182,6 @@ class Vague(Node):
 
     first: int
     last: int
-    unit: str = "day"
 
     def spans(self, context: Context) -> list[Span]:
         return [Span(context.today + self.first * DAY, context.today + self.last * DAY, "week")]

@@ -108,7 +108,7 @@ class Table:
     monthday_after: frozenset[str] = frozenset()
     counted: frozenset[str] = frozenset()
     numbered: frozenset[str] = frozenset()
-    copulas: frozenset[str] = frozenset({"was", "is", "has"})
+    copulas: frozenset[str] = frozenset()
     before_year: frozenset[str] = frozenset()
     between_years: frozenset[str] = frozenset({"dash"})
     plural_ending: str = ""
