@@ -178,8 +178,7 @@ RULES: tuple[tuple[str, str, Any], ...] = (
     ("(?<=in|since|until|during|over|by|before|after|from|to|between|and) SEASON", TIME,
      make.again),
     ("(?<=since|until|by|before|after|from) the SEASON", TIME, make.again),
-    ("(?<=in the|since the|until the|during the|over the|by the|before the|after the|of the)"
-     " SEASON", TIME, make.again),
+    ("(?<=in the|during the|over the|of the) SEASON", TIME, make.again),
     ("PART dash? (in|in the)? SEASON", TIME, make.part),
     ("(MONTH|SEASON|FEAST|TIME) (of|in)? TIME", TIME, make.within),
     ("TIME POSS (MONTH|SEASON|FEAST)", TIME, lambda year, what: make.within(what, year)),
