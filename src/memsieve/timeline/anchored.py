@@ -280,7 +280,7 @@ def _in_order(begins: Span, ends: Span) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Open(Hanging):
-    """Everything on one side of a time: since, from, until, before, after."""
+    """Everything on one side of a time: since, from, until, by, before, after."""
 
     side: str
 
@@ -290,7 +290,9 @@ class Open(Hanging):
 
     def spans(self, context: Context) -> list[Span]:
         # One has waited since a past Friday, and works until a coming one.
-        ahead = {"since": False, "until": context.ahead is not False}.get(self.side, context.ahead)
+        ahead = {"since": False, "until": context.ahead is not False, "by": True}.get(
+            self.side, context.ahead
+        )
         spans = self.inner.spans(replace(context, ahead=ahead))
         return [self._cut(span) for span in spans]
 
@@ -298,4 +300,4 @@ class Open(Hanging):
         start, end, precision = span
         if self.side in ("since", "from", "after"):
             return Span(end if self.side == "after" else start, None, precision)
-        return Span(None, end if self.side == "until" else start, precision)
+        return Span(None, end if self.side in ("until", "by") else start, precision)

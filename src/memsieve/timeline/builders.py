@@ -428,7 +428,7 @@ def ranged(first: Timed, last: Timed) -> Node | None:
 
 
 def side(name: str, anchor: Timed | None) -> Node | None:
-    """Since, until, before, after."""
+    """Since, from, until, by, before, after."""
     if anchor is None:
         return None
     inner = node(anchor)

@@ -10,6 +10,7 @@ from memsieve.timeline.english_words import (
     OPENING_AHEAD,
     PARTICIPLES,
     PHRASES,
+    PRESENT_BE,
     SURE_AHEAD,
     WORDS,
 )
@@ -57,6 +58,7 @@ RULES: tuple[tuple[str, str, Any], ...] = (
     ("NUM (WEEKDAYS|SEASONS|FEASTS) ago", TIME, make.earlier),
     ("on? WEEKDAYS ((and|comma) WEEKDAYS)*", FREQUENCY, lambda *_: True),
     ("(ONCE|NUM times) (a|every|per) (OTHER|NUM)? UNIT", FREQUENCY, lambda *_: True),
+    ("NUM UNIT (a|per) UNIT", FREQUENCY, lambda *_: True),
     ("(on|in|at|the) DAYPARTS", FREQUENCY, lambda *_: True),
     ("on? WEEKDAY DAYPARTS", FREQUENCY, lambda *_: True),
     ("on WEEKENDS", FREQUENCY, lambda *_: True),
@@ -103,6 +105,8 @@ RULES: tuple[tuple[str, str, Any], ...] = (
      lambda a, *w: _month_span(a, *_without_words(w))),
     ("WEEKDAY comma? (the|on)? TIME", TIME, make.weekday_date),
     ("WEEKDAY comma? the? ORD (?!_)", TIME, lambda weekday, day: make.day_of_month(day, weekday)),
+    ("WEEKDAY DAYPART comma? the ORD (?!_)", TIME,
+     lambda weekday, part, day: make.daypart(make.day_of_month(day, weekday), part)),
     ("(?<=on the|by the) ORD (?!_|of|UNIT|WEEKDAY|WEEKEND|DAYPART|time)", TIME, make.day_of_month),
     # Units counted from the clock.
     ("the? (UNIT|WEEKEND|WEEKDAY|MONTH|SEASON|FEAST) before LAST", TIME, make.before_last),
@@ -281,6 +285,7 @@ ENGLISH = Table(
     sure_ahead=SURE_AHEAD,
     opening_ahead=OPENING_AHEAD,
     participles=PARTICIPLES,
+    present_be=PRESENT_BE,
     back_ending="ed",
     not_followed_by={
         "FEAST": named(
@@ -319,6 +324,6 @@ ENGLISH = Table(
     ),
     numbered=named(
         "room route flight gate bus suite apartment apt unit no number model deposit rent "
-        "price cost salary score"
+        "price cost salary score turn draft invoice version"
     ),
 )

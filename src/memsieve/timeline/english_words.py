@@ -139,16 +139,16 @@ WORDS: dict[str, Word] = {
     "couple": ("COUPLE", None), "few": ("FEW", (5, 2)), "several": ("FEW", (7, 3)),
     "ago": ("ago", None), "back": ("back", None),
     "since": ("since", "since"), "until": ("until", "until"), "till": ("until", "until"),
-    "til": ("until", "until"), "by": ("by", "until"),
+    "til": ("until", "until"), "by": ("by", "by"),
     "before": ("before", -1), "after": ("after", 1),
     "once": ("ONCE", None), "twice": ("ONCE", None), "thrice": ("ONCE", None),
     **{name: ("FEAST", Feast(feast)) for feast, names in _FEASTS.items()
        for name in names.split("; ") if " " not in name},
     **_plain(
-        "the", "of", "in", "on", "from", "and", "between", "now", "for", "during", "over",
+        "the", "of", "in", "on", "from", "between", "now", "for", "during", "over",
         "within", "times", "all", "our", "we", "when",
         at="at @", to="to through thru", a="a an", every="every each most", HALF="half",
-        OTHER="other",
+        OTHER="other", **{"and": "and or"},
         around="around about approximately circa ~ approx", comma=",", dash="- – —", POSS="'s",
         onwards="onwards onward", their="his her my your their", CHAT="chat talk conversation"
         " session call chats talks conversations sessions calls",
@@ -191,7 +191,7 @@ _BEFORE_MONTH = named("ORD NTH YEAR SHORTYEAR")
 _NEAR_DAY = named("NUM ORD NTH MONTH TIMEOFDAY DAYPART")
 _AFTER_DAY = named("LAST NEXT PAST COMING on by until since every from dash")
 _AFTER_SEASON = named("LAST THIS NEXT PAST COMING in since until PART by of every")
-_STOPS = frozenset({"", ";", "comma", "and", "_or", "at", "dash", "LAST", "NEXT", "THIS"})
+_STOPS = frozenset({"", ";", "comma", "and", "at", "dash", "LAST", "NEXT", "THIS"})
 _A_YEAR = frozenset({"YEAR", "SHORTYEAR"})
 
 
@@ -234,16 +234,20 @@ AHEAD = named(
 )
 BACK = named(
     """
-    was were did had went came saw met got made took said told found lost won ran ate drove flew
+    been was were did had went came saw met got made took said told found lost won ran ate drove
+    flew
     wrote read bought brought caught felt fell gave grew heard held kept knew left led sat slept
     spent spoke stood swam thought threw wore began became didn't wasn't weren't couldn't
     broke chose drank rode sang sold sent taught woke built hurt quit hit
     """
 )
 PARTICIPLES = named(
-    "been done seen gone taken broken chosen drunk written eaten driven given known"
+    "done seen gone taken broken chosen drunk written eaten driven given known"
 )
 OPENING_AHEAD = named("see cya come bring meet join buy send submit finish pay pick don't")
+PRESENT_BE = named(
+    "is are am i'm im we're you're they're he's she's it's be being get gets getting"
+)
 SURE_AHEAD = named(
     "will won't i'll we'll you'll he'll she'll it'll they'll there'll gonna going shall want wants "
     "should must need needs"

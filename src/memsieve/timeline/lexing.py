@@ -9,8 +9,10 @@ from memsieve.timeline.table import BREAK, OTHER, Table, Token, Word
 from memsieve.timeline.wall import DAY, Span
 
 _TOKEN = r"""(?P<iso>\d{4}-\d{1,2}-\d{1,2}(?:[T ]\d{1,2}:\d{2}(?::\d{2})?)?(?![\d-]))
-    | (?P<ym>\d{4}-\d{2}(?![\d-]))
-    | (?P<date>\d{4}[/.]\d{1,2}[/.]\d{1,2}(?!\d)|\d{1,2}([/.-])\d{1,2}\4\d{2,4}(?!\d))
+    | (?P<ym>\d{4}-\d{2}(?![\d-])|\d{1,2}/\d{4}(?!\d))
+    | (?P<code>\d{4}-\d{3}(?!\d)|\d{4}-\d{5,})
+    | (?P<date>\d{4}[/.]\d{1,2}[/.]\d{1,2}(?!\d)
+        | \d{1,2}(?P<mark>[/.-])\d{1,2}(?P=mark)\d{2,4}(?!\d))
     | (?P<md>\d{1,2}/\d{1,2}(?![\d/])|DAYSTOP)
     | (?P<clock>\d{1,2}(?:[:.]\d{2}(?::\d{2})?)?\s?[ap](?:\.m\.?|m)(?!\w)
         | \d{1,2}:\d{2}(?::\d{2})?(?![\d:]))
@@ -241,7 +243,8 @@ def _numeric_date(text: str, day_first: bool) -> Node | None:
     parts = [int(part) for part in re.findall(r"\d+", text)]
     try:
         if len(parts) == 2:
-            start = datetime(parts[0], parts[1], 1)
+            year, month = parts if parts[0] > 99 else parts[::-1]
+            start = datetime(year, month, 1)
             return Fixed(Span(start, (start + 31 * DAY).replace(day=1), "month"), "month")
         if parts[0] > 99:
             year, month, day = parts[:3]

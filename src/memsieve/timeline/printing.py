@@ -1,11 +1,13 @@
 """Intervals as people write them, and texts with their dates worked out beside the words."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 
 from memsieve.types import Interval, Mention
 
 _DAY = timedelta(days=1)
+_PIECE = re.compile(r"\d+|[^\W\d_]+")
 _SEASONS = {(3, 6): "spring", (6, 9): "summer", (9, 12): "autumn", (12, 3): "winter"}
 """Month of the start and of the end; quarters begin and end in other months."""
 
@@ -52,11 +54,18 @@ def annotated(text: str, mentions: Sequence[Mention], clock: datetime) -> str:
     """
     parts, done = [], 0
     for mention in mentions:
-        if mention.is_relative and not _is_around(mention.interval, clock):
-            shown = spell(_on_clock(mention.interval, clock.tzinfo), clock)
+        if not mention.is_relative or _is_around(mention.interval, clock):
+            continue
+        shown = spell(_on_clock(mention.interval, clock.tzinfo), clock)
+        # "On 19 May" says it already, but for a year that would stand here.
+        if not _pieces(shown) <= _pieces(text[mention.first : mention.last]):
             parts += [text[done : mention.last], f" [{shown}]"]
             done = mention.last
     return "".join([*parts, text[done:]]) if parts else text
+
+
+def _pieces(text: str) -> set[str]:
+    return set(_PIECE.findall(text.lower()))
 
 
 def _is_around(interval: Interval, clock: datetime) -> bool:

@@ -12,6 +12,8 @@ from memsieve.timeline.table import BREAK, KINDS, OTHER, SESSION, TIME, Table, T
 from memsieve.timeline.wall import Span
 from memsieve.types import Interval, Mention
 
+_COMMA, _AND = ",", "&"
+"""How the ends of clauses stand among the words; no word looks so."""
 VERSION = 1
 """Of the readings: files whose times an older version read are offered to be read anew."""
 _WEIGHTS = ((1.0,), (0.7, 0.3), (0.6, 0.25, 0.15))
@@ -75,9 +77,9 @@ class TableReader:
             Whether a sentence without a hint looks back for certain, as questions to a memory do.
         """
         tokens = self._lexer.tokens(text)
-        marks = self.table.clause_marks
+        marks = dict.fromkeys(self.table.clause_marks, _AND) | {"comma": _COMMA}
         words = [
-            ("," if token.kind in marks else token.kind.removeprefix(OTHER), token.first)
+            (marks.get(token.kind, token.kind.removeprefix(OTHER)), token.first)
             for token in tokens
             if token.kind[:1] in (OTHER, BREAK) or token.kind in marks
         ]
@@ -129,19 +131,23 @@ class TableReader:
         """
         clause: bool | None = None
         sentence: bool | None = None
-        is_sure, clause_is_over, opens = False, False, True
+        is_sure, clause_is_over = False, False
+        said: list[str] = []  # of the clause
         for word, at in words:
             if word == BREAK:  # a sentence ends
                 if at >= first:
                     break
-                clause, sentence, is_sure, opens = None, None, False, True
+                clause, sentence, is_sure, said = None, None, False, []
                 continue
-            if word == ",":
+            if word in (_COMMA, _AND):
                 clause_is_over = at >= first
-                clause = clause if clause_is_over else None
+                # "On Friday, we went" opens with the time; "Friday and Sunday are full" goes on.
+                if word == _COMMA and clause_is_over and said:
+                    break
+                clause, said = (clause if clause_is_over else None), []
                 continue
-            cue = self._cue(word, is_sure, opens)
-            opens = False
+            cue = self._cue(word, is_sure, said)
+            said.append(word)
             if cue is None:
                 continue
             if at >= first:
@@ -153,14 +159,16 @@ class TableReader:
             is_sure = is_sure or word in self.table.sure_ahead
         return clause, sentence
 
-    def _cue(self, word: str, is_sure: bool, opens: bool) -> bool | None:
+    def _cue(self, word: str, is_sure: bool, said: Sequence[str]) -> bool | None:
+        """What one word tells after those that were `said` in its clause."""
         table = self.table
-        if word in table.ahead or (opens and word in table.opening_ahead):
+        if word in table.ahead or (not said and word in table.opening_ahead):
             return True
         if word in table.participles or (
             table.back_ending and len(word) > 4 and word.endswith(table.back_ending)
         ):
-            return None if is_sure else False
+            # "They're getting married": what is being done is not yet done.
+            return None if is_sure or table.present_be.intersection(said[-2:]) else False
         return False if word in table.back else None
 
 

@@ -77,7 +77,8 @@ class Table:
     words that need company; rules: (pattern, class of what is built, builder), in order.
 
     ahead, back: words that look ahead or back; sure_ahead: those after which `participles` and
-    words with `back_ending` ("will be done, collected") do not look back; opening_ahead: verbs that
+    words with `back_ending` ("will be done, collected") do not look back, nor do they soon after
+    one of `present_be`; opening_ahead: verbs that
     look ahead as the first word of a sentence ("See you on Friday").
 
     not_followed_by: class -> words behind it that make it something else ("Christmas tree");
@@ -103,6 +104,7 @@ class Table:
     sure_ahead: frozenset[str] = frozenset()
     opening_ahead: frozenset[str] = frozenset()
     participles: frozenset[str] = frozenset()
+    present_be: frozenset[str] = frozenset()
     back_ending: str = ""
     not_followed_by: Mapping[str, frozenset[str]] = field(default_factory=dict)
     monthday_after: frozenset[str] = frozenset()
