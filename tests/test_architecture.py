@@ -19,7 +19,7 @@ LAYERS = (
     {"select", "timeline", "embed", "llm", "store", "formats"},
     {"search", "score"},
     {"manage"},
-    {"carrying", "recollection", "chronology", "intake", "timing", "recall", "memory"},
+    {"carrying", "recollection", "chronology", "intake", "timing", "recall", "settling", "memory"},
     {"systems", "experience", "evaluate"},
     {"cli", "server"},
     {"__main__"},

@@ -475,9 +475,9 @@ def test_an_event_asked_for_in_two_ways_is_looked_for_once(said, block):
 
 
 @pytest.mark.parametrize(
-    ("support", "begins"), [(0.5, "Worked out: "), (0.499, "Perhaps: "), (0.3, "Perhaps: ")]
+    ("support", "begins"), [(0.67, "Worked out: "), (0.66, "Perhaps: "), (0.3, "Perhaps: ")]
 )
-def test_a_line_says_perhaps_below_one_half(support, begins):
+def test_a_line_says_perhaps_below_two_thirds(support, begins):
     line = Computed("2 days", "from 1 May 2025 to 3 May 2025", 2, 2, support).line
     assert line == f"{begins}2 days, from 1 May 2025 to 3 May 2025."
 

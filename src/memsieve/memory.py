@@ -1,7 +1,6 @@
 """The facade: one object that remembers, recalls and forgets."""
 
 import builtins
-import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,18 +14,17 @@ from memsieve import formats
 from memsieve import timeline as readers
 from memsieve.carrying import Progress, fingerprint, write_file, write_lines
 from memsieve.chronology import Chronology, chronology
-from memsieve.embed import Embedder, Static, from_spec
-from memsieve.errors import EmbedderMismatchError, NotFoundError, ParameterError
+from memsieve.embed import Embedder, from_spec
+from memsieve.errors import NotFoundError, ParameterError
 from memsieve.intake import Addable, Analyst, as_message, as_moment
 from memsieve.recall import Recaller, Request, Scorer
 from memsieve.recollection import Recollection
+from memsieve.settling import settled_embedder, settled_timeline
 from memsieve.store import SQLite
 from memsieve.store.base import Event, Finding, Job
 from memsieve.store.schema import MIGRATIONS
-from memsieve.timeline import DEFAULT_TIMELINE, Reader, read_interval
+from memsieve.timeline import Reader, read_interval
 from memsieve.types import NOTHING, Interval, Item, Message, Receipt
-
-log = logging.getLogger(__name__)
 
 When = Interval | str | tuple[datetime | str | None, datetime | str | None]
 """A stretch of time as a caller may name it."""
@@ -113,66 +111,13 @@ class Memory:
         reader = readers.from_spec(timeline) if isinstance(timeline, str) else timeline
         self._store = SQLite(path, timeout_s=timeout_s)
         try:
-            self._use(self._settled(given, adopt), self._settled_timeline(reader))
+            self._use(
+                settled_embedder(self._store, given, adopt=adopt),
+                settled_timeline(self._store, reader),
+            )
         except BaseException:
             self._store.close()
             raise
-
-    def _settled(self, given: Embedder | None, adopt: bool) -> Embedder:
-        """The embedder that the file and the caller agree on."""
-        held = self._store.meta("embedder")
-        chosen = self._remembered(held) if given is None else given
-        if held is None:
-            held = self._store.set_meta("embedder", chosen.identity, keep=True)
-        if held != chosen.identity and adopt:
-            self._store.begin_reindex(chosen.identity)
-        elif held != chosen.identity:
-            raise EmbedderMismatchError(
-                f"{self.path} was made with the embedder {held}, it was opened with"
-                f" {chosen.identity}: open it without naming one, or run 'memsieve reindex"
-                f" --embedder {chosen.identity}'"
-            )
-        return chosen
-
-    def _remembered(self, held: str | None) -> Embedder:
-        """The embedder that the file names, or the shipped one for a new file."""
-        if held is None:
-            return Static()
-        try:
-            return from_spec(held)
-        except ParameterError as error:
-            raise EmbedderMismatchError(
-                f"{self.path} was made with the embedder {held}, which cannot be made from its"
-                " name: pass it as embedder="
-            ) from error
-
-    def _settled_timeline(self, given: Reader | None) -> Reader:
-        """The reader of time that the file and the caller agree on."""
-        held = self._store.meta("timeline")
-        chosen = self._remembered_timeline(held) if given is None else given
-        if held is None:
-            held = self._store.set_meta("timeline", chosen.identity, keep=True)
-        if held != chosen.identity and given is None:
-            # A newer version reads by the same name: old files open, to be read anew.
-            log.warning("%s: its times are unread until 'memsieve reindex --time'", self.path)
-            self._store.begin_times(chosen.identity)
-        elif held != chosen.identity:
-            raise ParameterError(
-                f"{self.path} has its times from the timeline {held}, it was opened with"
-                f" {chosen.identity}: open it without naming one, or run 'memsieve reindex --time"
-                f" --timeline {chosen.identity}'"
-            )
-        return chosen
-
-    def _remembered_timeline(self, held: str | None) -> Reader:
-        """The reader that the file names, or the default one for a file that names none."""
-        try:
-            return readers.from_spec(DEFAULT_TIMELINE if held is None else held)
-        except ParameterError as error:
-            raise ParameterError(
-                f"{self.path} has its times from the timeline {held}, which cannot be made from"
-                " its name: pass it as timeline=, or run 'memsieve reindex --time --timeline SPEC'"
-            ) from error
 
     def _use(self, embedder: Embedder, timeline: Reader) -> None:
         self._analyst = Analyst(embedder, timeline)

@@ -10,6 +10,9 @@ from memsieve.timeline.printing import annotated
 from memsieve.types import Hit, Item, SessionHit
 
 
+_SURE = 2 / 3
+
+
 def day_line(moment: datetime) -> str:
     """The heading of a day in a context: 'Monday 8 May 2023'."""
     return f"{moment:%A} {moment.day} {moment:%B %Y}"
@@ -72,14 +75,18 @@ class Computed:
     support: float = 1.0
 
     @property
+    def is_sure(self) -> bool:
+        """Whether its events were found by most of their words."""
+        return self.support >= _SURE
+
+    @property
     def line(self) -> str:
         """As it stands in a context: 'Worked out: 42 days, from ... to ...'.
 
-        "Perhaps" where the evidence holds less than half of an event's words: it may be another.
+        "Perhaps" where the evidence holds less than two thirds of an event's words: it may be that
+        of another.
         """
-        return (
-            f"{'Worked out' if self.support >= 0.5 else 'Perhaps'}: {self.answer}, {self.working}."
-        )
+        return f"{'Worked out' if self.is_sure else 'Perhaps'}: {self.answer}, {self.working}."
 
 
 def with_lines(text: str, computed: Sequence[Computed]) -> str:

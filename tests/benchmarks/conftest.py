@@ -17,6 +17,7 @@ NAMES = (
     "startup",
     "time_windows",
     "time_reading",
+    "date_arithmetic",
 )
 
 

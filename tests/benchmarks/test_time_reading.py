@@ -22,3 +22,14 @@ def test_the_script_measures_turns_questions_and_imports(bench, tmp_path, capsys
     assert 0 < figures["turn_ms"]["median"] <= figures["turn_ms"]["p95"]
     assert set(figures["import_per_s"]) == {"none", "english"}
     assert json.dumps(figures["turn_ms"]["median"]) in capsys.readouterr().out
+
+
+def test_the_arithmetic_of_the_examples_is_counted(bench, tmp_path):
+    script, out = bench("date_arithmetic"), tmp_path / "figures.json"
+    script.main(["--json", str(out)])
+    figures = json.loads(out.read_text())
+    plain, other = figures["arithmetic.tsv"], figures["arithmetic_other_words.tsv"]
+    assert (plain["questions"], plain["right"] + plain["right, perhaps"]) == (56, 56)
+    assert other["questions"] == sum(other[kind] for kind in script.KINDS) == 40
+    # Without a model words that no turn holds are not found: docs/time.md gives the figures.
+    assert other["right"] + other["right, perhaps"] >= 10

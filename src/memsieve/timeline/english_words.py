@@ -241,9 +241,7 @@ BACK = named(
     broke chose drank rode sang sold sent taught woke built hurt quit hit
     """
 )
-PARTICIPLES = named(
-    "done seen gone taken broken chosen drunk written eaten driven given known"
-)
+PARTICIPLES = named("done seen gone taken broken chosen drunk written eaten driven given known")
 OPENING_AHEAD = named("see cya come bring meet join buy send submit finish pay pick don't")
 PRESENT_BE = named(
     "is are am i'm im we're you're they're he's she's it's be being get gets getting"

@@ -21,9 +21,9 @@ class Recurring(ABC):
 
     __slots__ = ()
 
-    @abstractmethod
     def period(self, moment: datetime) -> int:
-        """The number of the period that holds a moment."""
+        """The number of the period that holds a moment; most things recur every year."""
+        return moment.year
 
     @abstractmethod
     def occurrence(self, period: int) -> Span | None:
@@ -111,9 +111,6 @@ class Month(Recurring):
 
     month: int
 
-    def period(self, moment: datetime) -> int:
-        return moment.year
-
     def occurrence(self, period: int) -> Span | None:
         start = datetime(period, self.month, 1)
         return Span(start, add(start, "month", 1), "month")
@@ -126,9 +123,6 @@ class MonthDay(_Dated):
     month: int
     day: int
     weekday: int | None = None
-
-    def period(self, moment: datetime) -> int:
-        return moment.year
 
     def occurrence(self, period: int) -> Span | None:
         try:
@@ -159,9 +153,6 @@ class Quarter(Recurring):
 
     number: int
 
-    def period(self, moment: datetime) -> int:
-        return moment.year
-
     def occurrence(self, period: int) -> Span | None:
         start = datetime(period, 3 * self.number - 2, 1)
         return Span(start, add(start, "quarter", 1), "season")
@@ -172,9 +163,6 @@ class Feast(Recurring):
     """A named day of `wall.FEASTS`."""
 
     name: str
-
-    def period(self, moment: datetime) -> int:
-        return moment.year
 
     def occurrence(self, period: int) -> Span | None:
         start = FEASTS[self.name](period)
