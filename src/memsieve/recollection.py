@@ -10,7 +10,8 @@ from memsieve.timeline.printing import annotated
 from memsieve.types import Hit, Item, SessionHit
 
 
-_SURE = 2 / 3
+SURE = 2 / 3
+"""Share of an event's words from which it counts as found for certain."""
 
 
 def day_line(moment: datetime) -> str:
@@ -77,7 +78,7 @@ class Computed:
     @property
     def is_sure(self) -> bool:
         """Whether its events were found by most of their words."""
-        return self.support >= _SURE
+        return self.support >= SURE
 
     @property
     def line(self) -> str:

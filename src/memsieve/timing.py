@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from memsieve.recollection import Computed
+from memsieve.recollection import SURE, Computed
 from memsieve.search import Block
 from memsieve.search.windows import Window
 from memsieve.search.words import terms_of, words
@@ -95,7 +95,7 @@ def timing(asked: Asked, block: Block, clock: datetime, find: Find, reader: Read
         return NO_TIMING if session is None else Timing(Window.of([(session, 1.0)]))
     if asked.anchor is not None:
         event = event_of(asked.anchor.phrase, clock, find, reader)
-        if event is not None:
+        if event is not None and event.support >= SURE:
             return Timing(Window.of([(_beside(event.when, asked.anchor.relation), 1.0)]))
     return NO_TIMING
 
