@@ -203,7 +203,8 @@ class Recaller:
         found = found.with_docs(block, question, block.documents(found_time.evidence))
         docs = found.docs
         scores = self._scorer.score(features(block, question, found))
-        scores = _raised(scores, np.isin(block.seq[docs], found_time.evidence))
+        if found_time.evidence:
+            scores = _raised(scores, np.isin(block.seq[docs], found_time.evidence))
         if window is not None and request.during is not None and request.window == "soft":
             scores = _demoted(scores, inside(block, window, docs))
         return self._answer(block, found, scores, request, found_time.computed, asked.wants_order)
