@@ -9,7 +9,6 @@ from memsieve.errors import NotFoundError
 from memsieve.timeline.printing import annotated
 from memsieve.types import Hit, Item, SessionHit
 
-
 SURE = 2 / 3
 """Share of an event's words from which it counts as found for certain."""
 

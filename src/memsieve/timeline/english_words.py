@@ -235,8 +235,8 @@ AHEAD = named(
 BACK = named(
     """
     been was were did had went came saw met got made took said told found lost won ran ate drove
-    flew wrote read bought brought caught felt fell gave grew heard held kept knew left led sat slept
-    spent spoke stood swam thought threw wore began became didn't wasn't weren't couldn't
+    flew wrote read bought brought caught felt fell gave grew heard held kept knew left led sat
+    slept spent spoke stood swam thought threw wore began became didn't wasn't weren't couldn't
     haven't hasn't hadn't broke chose drank rode sang sold sent taught woke built hurt quit hit
     """
 )

@@ -1,6 +1,6 @@
 """A reader made of a language's table: texts in, times out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import cached_property
@@ -12,6 +12,7 @@ from memsieve.timeline.table import BREAK, KINDS, OTHER, SESSION, TIME, Table, T
 from memsieve.timeline.wall import Span
 from memsieve.types import Interval, Mention
 
+_STRETCH, _LONGEST = 200, 1_000  # tokens
 _COMMA, _AND = ",", "&"
 """How the ends of clauses stand among the words; no word looks so."""
 VERSION = 1
@@ -76,21 +77,25 @@ class TableReader:
         looks_back
             Whether a sentence without a hint looks back for certain, as questions to a memory do.
         """
-        tokens = self._lexer.tokens(text)
+        now, zone = clock.replace(tzinfo=None), clock.tzinfo
+        found: list[Expression] = []
+        for tokens in _stretches(self._lexer.tokens(text)):
+            words = self._words(tokens)
+            left = parse(self.table, tokens)
+            for at, token in enumerate(left):
+                if token.kind in KINDS:
+                    one = self._expression(token, left, at, words, now, zone, looks_back)
+                    found += [] if one is None else [one]
+        return found
+
+    def _words(self, tokens: Sequence[Token]) -> list[tuple[str, int]]:
+        """What is said besides times, with where it stands; ends of clauses and sentences too."""
         marks = dict.fromkeys(self.table.clause_marks, _AND) | {"comma": _COMMA}
-        words = [
+        return [
             (marks.get(token.kind, token.kind.removeprefix(OTHER)), token.first)
             for token in tokens
             if token.kind[:1] in (OTHER, BREAK) or token.kind in marks
         ]
-        left = parse(self.table, tokens)
-        now = clock.replace(tzinfo=None)
-        found = [
-            self._expression(token, left, at, words, now, clock.tzinfo, looks_back)
-            for at, token in enumerate(left)
-            if token.kind in KINDS
-        ]
-        return [one for one in found if one is not None]
 
     def _expression(
         self,
@@ -170,6 +175,21 @@ class TableReader:
             # "They're getting married": what is being done is not yet done.
             return None if is_sure or table.present_be.intersection(said[-2:]) else False
         return False if word in table.back else None
+
+
+def _stretches(tokens: list[Token]) -> Iterator[list[Token]]:
+    """Tokens in stretches of whole sentences, so that a long text costs what its parts cost.
+
+    A sentence that does not end for a thousand words is cut, through a time if it comes to that.
+    """
+    begin = 0
+    for at, token in enumerate(tokens, 1):
+        length = at - begin
+        if (token.kind == BREAK and length >= _STRETCH) or length >= _LONGEST:
+            yield tokens[begin:at]
+            begin = at
+    if begin < len(tokens):
+        yield tokens[begin:]
 
 
 def _interval(span: Span, zone: tzinfo | None) -> Interval:
