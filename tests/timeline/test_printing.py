@@ -103,8 +103,8 @@ class TestAnnotated:
         ("We met last month and two years ago.",
          "We met last month [April] and two years ago [2021]."),
         ("Last winter was mild.", "Last winter [winter 2022] was mild."),
-        ("It rained last night.", "It rained last night [9 May 18:00 to 10 May 06:00]."),
-        ("She called at 9 pm yesterday.", "She called at 9 pm yesterday [9 May 21:00]."),
+        ("It rained last night.", "It rained last night [9 May]."),
+        ("She called at 9 pm yesterday.", "She called at 9 pm yesterday [9 May]."),
         ("I will be there on Friday.", "I will be there on Friday [12 May]."),
         ("I have been ill since Monday.", "I have been ill since Monday [since 8 May]."),
         ("He stays until Sunday.", "He stays until Sunday [before 15 May]."),
@@ -134,7 +134,7 @@ class TestAnnotated:
         late = between("2023-05-08T23:00", "2023-05-08T23:01", "minute")
         east = CLOCK.astimezone(timezone(timedelta(hours=2)))
         mention = Mention(2, 6, late, is_relative=True)
-        assert annotated("I left.", [mention], east) == "I left [9 May 01:00]."
+        assert annotated("I left.", [mention], east) == "I left [9 May]."
 
     @pytest.mark.parametrize("hours", [-12, 0, 14])
     @pytest.mark.parametrize(

@@ -43,8 +43,8 @@ def spell(interval: Interval, clock: datetime | None = None) -> str:
 def annotated(text: str, mentions: Sequence[Mention], clock: datetime) -> str:
     """`text` with the date in brackets behind each relative expression that leads to another day.
 
-    What holds the day of the clock ("today", "this week", "this summer") tells its date by the
-    heading above it.
+    What begins on the day of the clock or holds it ("tonight", "this week", "this summer") tells its
+    date by the heading above it, and the words tell the time of the day.
 
     >>> from datetime import UTC, datetime
     >>> at = datetime(2023, 5, 8, tzinfo=UTC)
@@ -56,7 +56,7 @@ def annotated(text: str, mentions: Sequence[Mention], clock: datetime) -> str:
     for mention in mentions:
         if not mention.is_relative or _is_around(mention.interval, clock):
             continue
-        shown = spell(_on_clock(mention.interval, clock.tzinfo), clock)
+        shown = spell(_in_days(_on_clock(mention.interval, clock.tzinfo)), clock)
         # "On 19 May" says it already, but for a year that would stand here.
         if not _pieces(shown) <= _pieces(text[mention.first : mention.last]):
             parts += [text[done : mention.last], f" [{shown}]"]
@@ -69,13 +69,31 @@ def _pieces(text: str) -> set[str]:
 
 
 def _is_around(interval: Interval, clock: datetime) -> bool:
-    """Whether a closed interval lies on the day of the clock, or that day in it."""
+    """Whether a closed interval of a day at most begins on that of the clock, or a longer one
+    holds it.
+    """
     if interval.start is None or interval.end is None:
         return False
     today = clock.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     begin, end = interval.bounds
     tomorrow = today + _DAY.total_seconds()
-    return (today <= begin and end <= tomorrow) or (begin <= today and tomorrow <= end)
+    is_short = end - begin <= _DAY.total_seconds()
+    return (is_short and today <= begin < tomorrow) or (begin <= today and tomorrow <= end)
+
+
+def _in_days(interval: Interval) -> Interval:
+    """The whole days that an interval touches: a time of the day stands in the words already.
+
+    One of a day at most is the day on which it begins: "last night" is yesterday.
+    """
+    start, end = interval.start, interval.end
+    if start is None or end is None:
+        return interval
+    first = Interval.day_of(start)
+    if end - start <= _DAY:
+        return first
+    last = Interval.day_of(end - timedelta(microseconds=1))
+    return Interval(first.start, last.end, interval.precision)
 
 
 def _on_clock(interval: Interval, zone: tzinfo | None) -> Interval:
