@@ -59,6 +59,13 @@ def test_the_likelier_of_two_stretches_counts_more(block):
     assert both.gap_days(begins, ends).tolist() == [0, 9, 0, 9]
 
 
+def test_the_overlap_is_the_share_of_the_time_that_lies_inside(block):
+    _, begins, ends = events(block, np.arange(4))
+    # Days 1 and 20 to 24 of turn 0, all before 5 of turn 2, days 20 and 40 of the silent ones.
+    assert window((22, 30, 0.5)).overlap(begins, ends).tolist() == [0, 0.3, 0, 0, 0]
+    assert window((0, 50)).overlap(begins, ends).tolist() == [1, 1, 0, 1, 1]
+
+
 def test_unknown_bounds_are_far_and_fit_into_the_arithmetic():
     since = Window.of([(Interval(datetime(2023, 5, 1, tzinfo=UTC), None), 1.0)])
     day = np.array([(datetime(2023, 4, 1) - datetime(1970, 1, 1)).days * DAY])
@@ -67,7 +74,7 @@ def test_unknown_bounds_are_far_and_fit_into_the_arithmetic():
 
 
 class TestFeatures:
-    NAMES = ("said_inside", "said_gap", "event_inside", "event_gap", "dated")
+    NAMES = ("said_inside", "said_gap", "event_inside", "event_overlap", "event_gap", "dated")
 
     def columns(self, block, asked, stretch):
         question = read("dog", block, NoEmbedder(), asked, stretch)
@@ -78,6 +85,7 @@ class TestFeatures:
         got = self.columns(block, Asked(), window((22, 24)))
         assert got["said_inside"] == [0, 0, 0, 0]
         assert got["event_inside"] == [1, 0, 0, 0]
+        assert got["event_overlap"] == pytest.approx([2 / 5, 0, 0, 0])
         assert got["said_gap"] == pytest.approx([-np.log(12), -np.log(2), -np.log(7), -np.log(17)])
         assert got["event_gap"] == pytest.approx([0, -np.log(2), -np.log(18), -np.log(17)])
         assert got["dated"] == [0, 0, 0, 0]

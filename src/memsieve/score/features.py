@@ -21,6 +21,7 @@ NAMES = (
     "said_inside",
     "said_gap",
     "event_inside",
+    "event_overlap",
     "event_gap",
     "dated",
 )
@@ -30,9 +31,9 @@ another is, 0.5 if the question names nobody or everybody.
 
 Of time, all zero where the question says nothing of it: how surely the day on which the turn was
 said lies in the stretch that the question is about (0 to 1), and -ln(1 + days to it); the same for
-the times that the turn mentions, or the day it was said if it mentions none; 1 if the question asks
-when or how long, and the turn mentions a time that has a beginning, and it or a turn beside it a
-word of the question."""
+the times that the turn mentions, or the day it was said if it mentions none, with the share of the
+time that lies inside; 1 if the question asks when or how long, and the turn mentions a time that
+has a beginning, and it or a turn beside it a word of the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +88,19 @@ def _time(block: Block, question: Question, docs: np.ndarray) -> tuple[np.ndarra
     window = question.window
     if window is None or not docs.size:
         nothing = np.zeros(docs.size)
-        return nothing, nothing, nothing, nothing
+        return nothing, nothing, nothing, nothing, nothing
     said = said_days(block, docs)
     owner, begins, ends = events(block, docs)
-    inside, gap = np.zeros(docs.size), np.full(docs.size, np.inf)
+    inside, overlap = np.zeros(docs.size), np.zeros(docs.size)
+    gap = np.full(docs.size, np.inf)
     np.maximum.at(inside, owner, window.inside(begins, ends))
+    np.maximum.at(overlap, owner, window.overlap(begins, ends))
     np.minimum.at(gap, owner, window.gap_days(begins, ends))
     return (
         window.inside(*said),
         -np.log1p(window.gap_days(*said)),
         inside,
+        overlap,
         -np.log1p(gap),
     )
 

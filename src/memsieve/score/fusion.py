@@ -20,13 +20,14 @@ EQUAL_VIEWS: Mapping[str, float] = MappingProxyType(
         "speaker": 1.0,
         "said_inside": 1.0,
         "said_gap": 1.0,
-        "event_inside": 1.0,
+        "event_overlap": 1.0,
         "event_gap": 1.0,
         "dated": 1.0,
     }
 )
-"""All views alike; the plain turn view is left out because the nameless one contains it. Those of
-time tell nothing, and weigh nothing, unless the question speaks of time."""
+"""All views alike; the plain turn view is left out because the nameless one contains it, and so is
+whether an event meets the window, which its overlap says more finely. Those of time tell nothing,
+and weigh nothing, unless the question speaks of time."""
 
 EVENT_VIEWS: Mapping[str, float] = MappingProxyType(
     {

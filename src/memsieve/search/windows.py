@@ -39,6 +39,18 @@ class Window:
         meets = (begins[:, None] < self.ends) & (ends[:, None] > self.begins)
         return (meets * self.weights).max(axis=1, initial=0.0)
 
+    def overlap(self, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """The largest share of [begins, ends) inside a stretch, times its weight: (n,) in [0, 1].
+
+        A day of May lies in May whole, a year by a twelfth, and what has an unknown bound not at
+        all.
+        """
+        first, last = begins[:, None].astype(float), ends[:, None].astype(float)
+        both = np.minimum(last, self.ends) - np.maximum(first, self.begins)
+        known = (begins != _LOW) & (ends != _HIGH)
+        share = np.clip(both / np.maximum(last - first, 1.0), 0.0, 1.0) * known[:, None]
+        return (share * self.weights).max(axis=1, initial=0.0)
+
     def gap_days(self, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """Days to the nearest stretch, 0 where one is met: shape (n,)."""
         # Floats: differences from the extremes would not fit into 64 bits.
