@@ -15,7 +15,7 @@ from memsieve.types import Interval
 CONVERSATIONS = Path(__file__).parents[1] / "examples" / "conversations"
 NOW = "2025-06-15T12:00:00Z"
 MARCH = Interval(datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 4, 1, tzinfo=UTC), "month")
-OF_TIME = {"said_inside", "said_gap", "event_inside", "event_gap", "dated"}
+OF_TIME = {"said_inside", "said_gap", "event_overlap", "event_gap", "dated"}
 NO_TIME = {name: {0} for name in OF_TIME}
 
 KETTLE = [
@@ -380,7 +380,7 @@ def test_a_question_with_a_date_finds_what_was_said_or_happened_then(runs, quest
 def test_what_happened_then_is_told_by_its_event_though_said_much_later(runs):
     best, *rest = runs.recall("How far did Tom run by the river in April 2025?", now="2025-08-01")
     assert best.why["event_overlap"] > 0
-    assert all(hit.why["event_inside"] < 0 for hit in rest)
+    assert all(hit.why["event_overlap"] < 0 for hit in rest)
     assert best.item.said_local.month == 5
 
 
@@ -461,7 +461,7 @@ def test_the_features_of_time_are_zero_without_a_reader_of_time(columns):
 
 def test_a_question_of_a_time_has_them(columns):
     found = columns("When did the kettle break last March?")
-    assert found["said_inside"] == found["event_inside"] == found["dated"] == {0, 1}
+    assert found["said_inside"] == found["event_overlap"] == found["dated"] == {0, 1}
     assert max(found["said_gap"]) == max(found["event_gap"]) == 0 > min(found["event_gap"])
     assert OF_TIME.issubset(NAMES)
 
