@@ -43,8 +43,8 @@ def spell(interval: Interval, clock: datetime | None = None) -> str:
 def annotated(text: str, mentions: Sequence[Mention], clock: datetime) -> str:
     """`text` with the date in brackets behind each relative expression that leads to another day.
 
-    What begins on the day of the clock or holds it ("tonight", "this week", "this summer") tells its
-    date by the heading above it, and the words tell the time of the day.
+    What begins on the day of the clock or holds it ("tonight", "this week", "this summer") tells
+    its date by the heading above it, and the words tell the time of the day.
 
     >>> from datetime import UTC, datetime
     >>> at = datetime(2023, 5, 8, tzinfo=UTC)
