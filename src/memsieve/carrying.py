@@ -5,6 +5,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -48,10 +49,23 @@ def write_lines(items: Iterator[Item], file: TextIO, total: int, progress: Progr
 
 def write_file(items: Iterator[Item], target: Path, total: int, progress: Progress | None) -> int:
     """The same into a file, which appears under its name only when it is complete."""
+    with whole_file(target) as file:
+        return write_lines(items, file, total, progress)
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[TextIO]:
+    """A text file to write, which appears under its name only when it is complete.
+
+    Raises
+    ------
+    StoreAccessError
+        If it cannot be written; what stood there before stays.
+    """
     partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
     try:
-        with partial.open("w", encoding="utf-8") as file:
-            count = write_lines(items, file, total, progress)
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(target)
@@ -59,4 +73,3 @@ def write_file(items: Iterator[Item], target: Path, total: int, progress: Progre
         raise StoreAccessError(f"cannot write {target}: {error.strerror}") from error
     finally:
         partial.unlink(missing_ok=True)
-    return count

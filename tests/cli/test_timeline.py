@@ -10,7 +10,7 @@ import pytest
 from rich.text import Text
 
 import memsieve
-from memsieve.cli import files
+from memsieve.carrying import whole_file
 from memsieve.cli.chronology_page import page
 from memsieve.cli.years import tellings, years
 from memsieve.errors import StoreAccessError
@@ -373,13 +373,17 @@ class TestTheFile:
 
     def test_a_file_that_cannot_be_completed_leaves_the_old_one(self, tmp_path):
         target = tmp_path / "page.html"
-        files.write_whole(target, "old")
-        with pytest.raises(UnicodeEncodeError):
-            files.write_whole(target, "half \ud800")
+        with whole_file(target) as file:
+            file.write("old")
+        with pytest.raises(UnicodeEncodeError), whole_file(target) as file:
+            file.write("half \ud800")
         assert target.read_text() == "old"
         assert list(tmp_path.iterdir()) == [target]
 
     def test_a_folder_in_its_place_is_one_error(self, tmp_path):
         (tmp_path / "page.html").mkdir()
-        with pytest.raises(StoreAccessError, match=r"^cannot write .*page\.html: "):
-            files.write_whole(tmp_path / "page.html", "text")
+        with (
+            pytest.raises(StoreAccessError, match=r"^cannot write .*page\.html: "),
+            whole_file(tmp_path / "page.html") as file,
+        ):
+            file.write("text")

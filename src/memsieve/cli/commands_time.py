@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from memsieve.carrying import whole_file
 from memsieve.cli.commands_read import elsewhere
 from memsieve.cli.door import Door, stretch, when
-from memsieve.cli.files import require_room, write_whole
+from memsieve.cli.files import require_room
 from memsieve.cli.options import During
 from memsieve.errors import ParameterError
 
@@ -66,7 +67,8 @@ def timeline(
         from memsieve.cli.chronology_page import page
 
         title = subject or namespace
-        write_whole(Path(html), page(shelves, title=title, namespace=namespace, during=meant))
+        with whole_file(Path(html)) as file:
+            file.write(page(shelves, title=title, namespace=namespace, during=meant))
     else:
         show.chronology(shelves)
     if door.json:

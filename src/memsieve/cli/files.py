@@ -1,7 +1,6 @@
-"""Files that commands write: refused before the long work, and whole when they appear."""
+"""Files that commands write: refused before the long work, not after it."""
 
 import os
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,24 +23,3 @@ def require_room(files: Sequence[str | None], folder: str | None = None) -> None
             raise StoreAccessError(
                 f"cannot write {place}: it is {'a file' if is_folder else 'a folder'}"
             )
-
-
-def write_whole(target: Path, text: str) -> None:
-    """Write a file that appears under its name only when it is complete.
-
-    Raises
-    ------
-    StoreAccessError
-        If it cannot be written; what stood there before stays.
-    """
-    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    except OSError as error:
-        raise StoreAccessError(f"cannot write {target}: {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)
