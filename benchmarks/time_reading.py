@@ -12,6 +12,7 @@ import json
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 
@@ -66,13 +67,13 @@ def imported_per_s(turns: Sequence[Message], timeline: str) -> float:
         return len(plain) / (perf_counter() - start)
 
 
-def dateparser_ms(turns: Sequence[Message]) -> list[float] | None:
+def dateparser_ms(said: Sequence[tuple[str, datetime]]) -> list[float] | None:
     """The same for dateparser; None if it is not installed."""
     try:
         from dateparser.search import search_dates
     except ImportError:
         return None
-    return timed(lambda i: search_dates(turns[i].text, languages=["en"]), len(turns))
+    return timed(lambda i: search_dates(said[i][0], languages=["en"]), len(said))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -82,19 +83,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     data, reader = load(options.path), from_spec("english")
     turns = [m for scope in data.scopes for m in scope.messages if m.at is not None]
-    asked = [(q.question, scope.last_at) for scope in data.scopes for q in scope.questions]
-    sample = turns[:: max(1, len(turns) // N_SAMPLE)][:N_SAMPLE]
+    said = [(m.text, m.at) for m in turns if isinstance(m.at, datetime)]
+    asked = [(q.question, s.last_at) for s in data.scopes if s.last_at for q in s.questions]
+    sample = said[:: max(1, len(said) // N_SAMPLE)][:N_SAMPLE]
     figures: dict[str, object] = {"turns": len(turns), "questions": len(asked)}
     with company() as others:
-        of_turns = timed(lambda i: reader.mentions(turns[i].text, turns[i].at), len(turns))  # type: ignore[arg-type]
+        of_turns = timed(lambda i: reader.mentions(*said[i]), len(said))
         figures["turn_ms"] = summary(of_turns)
-        figures["question_ms"] = summary(
-            timed(lambda i: ask(asked[i][0], asked[i][1], reader), len(asked))  # type: ignore[arg-type]
-        )
+        figures["question_ms"] = summary(timed(lambda i: ask(*asked[i], reader), len(asked)))
         figures["import_per_s"] = {
             spec: max(imported_per_s(turns, spec) for _ in range(3)) for spec in ("none", "english")
         }
-        ours = timed(lambda i: reader.mentions(sample[i].text, sample[i].at), len(sample))  # type: ignore[arg-type]
+        ours = timed(lambda i: reader.mentions(*sample[i]), len(sample))
         theirs = dateparser_ms(sample)
         if theirs is not None:
             figures["sample"] = {

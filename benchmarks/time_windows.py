@@ -14,6 +14,8 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from operator import methodcaller
 from pathlib import Path
 
 import numpy as np
@@ -96,10 +98,10 @@ def _asked(
     scores: np.ndarray,
     days: np.ndarray,
     names: Sequence[str],
-    clock: object,
+    clock: datetime,
     reader: TableReader,
 ) -> Asked:
-    times = ask(question.question, clock, reader).times  # type: ignore[arg-type]
+    times = ask(question.question, clock, reader).times
     window = Window.of(times) if times else None
     return Asked(
         scores,
@@ -118,7 +120,7 @@ def rows(asked: Sequence[Asked]) -> dict[str, dict[int, float]]:
         "words of the question, hard": (Asked.parsed, True),
     }
     for days in ORACLES:
-        ways[f"gold dates +-{days} days"] = (lambda one, days=days: one.oracle(days), True)  # type: ignore[misc]
+        ways[f"gold dates +-{days} days"] = (methodcaller("oracle", days), True)
     return {
         name: {
             depth: float(np.mean([one.found(depth, window(one), hard=hard) for one in asked]))

@@ -73,14 +73,14 @@ def node(what: Timed) -> Node:
     return Unit(what) if isinstance(what, str) else Ago(-what, "day")
 
 
-def again(what: Recurring, which: str | None = None) -> Node:
+def again(what: Recurring, which: str | None = None) -> Again:
     """Something recurring, bare or picked by a word."""
     return Again(what, which, _UNIT_OF.get(type(what), "day"))
 
 
 def of_year(what: Recurring, year: int) -> Node:
     """That of one year."""
-    return replace(again(what), year=year)  # type: ignore[type-var]
+    return replace(again(what), year=year)
 
 
 def picked(which: str, what: Recurring | Node) -> Node | None:
