@@ -404,6 +404,81 @@ def test_lengths_up_to_the_clock(said, block, question, text, answer, count, wor
     assert (line.answer, line.count, line.working, line.support) == (answer, count, working, 0.8)
 
 
+@pytest.mark.parametrize(
+    ("question", "text", "answer", "count", "working"),
+    [
+        (  # From 28 February: 20 days, from the first: 27 more.
+            "How many days ago did Tom break his wrist?",
+            "I broke my wrist in February.",
+            "20 to 47 days",
+            47,
+            'some day of February 2025 ("February", said on 13 March 2025)',
+        ),
+        (  # 31 December 2023 to 20 March 2025: 366 + 79 days; a year more: 365.
+            "How long ago did Tom break his wrist?",
+            "I broke my wrist in 2023.",
+            "1 year and 2 months to 2 years and 2 months (445 to 809 days)",
+            809,
+            'some day of 2023 ("2023", said on 13 March 2025)',
+        ),
+        (
+            "How many weeks ago did Tom break his wrist?",
+            "I broke my wrist last week.",
+            "1 week and 4 days to 2 weeks and 3 days (11 to 17 days)",
+            2,
+            'some day of 3 to 9 March 2025 ("last week", said on 13 March 2025)',
+        ),
+        (
+            "How many days ago did Tom break his wrist?",
+            "I broke my wrist last weekend.",
+            "11 to 12 days",
+            12,
+            'some day of 8 to 9 March 2025 ("last weekend", said on 13 March 2025)',
+        ),
+        (  # The day is stated, what follows lasts.
+            "How many days ago did Tom wear a cast?",
+            "I wore a cast from 1 to 5 March.",
+            "19 days (2 weeks and 5 days)",
+            19,
+            '1 March 2025 ("from 1 to 5 March", said on 13 March 2025)',
+        ),
+        (  # Of a stretch of months the first is when it began.
+            "How many days ago did Tom wear a cast?",
+            "I wore a cast from January to March 2024.",
+            "414 to 444 days",
+            444,
+            'some day of January 2024 ("from January to March 2024", said on 13 March 2025)',
+        ),
+    ],
+)
+def test_a_length_from_an_event_of_some_week_or_month_has_two_bounds(
+    said, block, question, text, answer, count, working
+):
+    item = said(text)
+    (line,) = ask_of(question, block, lambda phrase: Found(item, 0.8)).computed
+    assert (line.answer, line.count) == (answer, count)
+    assert line.working == f"from {working} to 20 March 2025"
+
+
+def test_two_events_of_one_month_may_have_been_on_one_day_or_a_month_apart(said, block):
+    month, day_in_it = said("In May 2024 I ran."), said("I rowed on 10 May 2024.")
+    found = ask_of(
+        "How many days passed between his run and the rowing?",
+        block,
+        of(his=(month, 1.0), the=(day_in_it, 1.0)),
+    )
+    # From 10 to 31 May are 21 days, from 1 to 10 May nine.
+    assert found.computed[0].answer == "0 to 21 days"
+
+
+def test_an_event_of_the_last_month_of_all_has_bounds_too(said, block):
+    item = said("It ends in December 9999.", at="9999-12-01T12:00:00Z")
+    (line,) = ask_of(
+        "How many days is it until it ends?", block, lambda _: Found(item, 1.0)
+    ).computed
+    assert line.count > 2_900_000
+
+
 def test_the_clock_of_a_length_is_that_of_whoever_asks(said, block):
     item = said("I broke my wrist.")
     clock = datetime(2025, 3, 14, 1, tzinfo=timezone(timedelta(hours=2)))  # the 13th in UTC

@@ -63,9 +63,11 @@ def render(
 class Computed:
     """A length of time that a question asked for, worked out.
 
-    answer: in the unit of the question and in days; working: from which day to which, and how
-    these are known; days: calendar days between them; count: whole units of the question; support:
-    share of the events' words, of the worse found one, that its evidence holds.
+    answer: in the unit of the question and in days, from the shortest to the longest where no more
+    than the week or the month of an event is known; working: from which day to which, and how these
+    are known; days: calendar days from the first of the one to the first of the other; count: whole
+    units of the question in these; support: share of the events' words, of the worse found one,
+    that its evidence holds.
     """
 
     answer: str

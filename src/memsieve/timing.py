@@ -17,6 +17,7 @@ from memsieve.timeline import Mention, Reader, spell
 from memsieve.timeline.asking import Asked, HowLong
 from memsieve.timeline.lengths import Length
 from memsieve.timeline.verbs import forms, with_forms
+from memsieve.timeline.wall import add
 from memsieve.types import Interval, Item
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,6 +30,15 @@ _TURNS = re.compile(r"\W*(?:that|this) (?!was\b|is\b|were\b|happened\b)", re.IGN
 _NEXT = 2
 ENOUGH = 0.3
 """An event counts as found if the best turn and its neighbours have this share of its words."""
+_UNIT_OF = {
+    "month": "month", "season": "quarter", "year": "year", "decade": "decade", "century": "century",
+}  # fmt: skip
+_COUNTED_IN = {
+    "month": "month", "season": "month", "year": "year", "decade": "year", "century": "year",
+}  # fmt: skip
+"""Precision -> the unit of a length between events that are known no better, "day" for others."""
+_WEEKS = {(0, 7), (5, 2)}
+"""Weekday and number of days of a calendar week and of a weekend."""
 _WHOLE = 0.6
 """A phrase is a date itself, not an event, if a date takes up this share of it."""
 
@@ -60,6 +70,40 @@ class Event:
         start = self.when.start or self.when.end
         assert start is not None  # readers give at least one bound
         return start.date()
+
+    @property
+    def began(self) -> Interval:
+        """The stretch in which it began: its day, or its week or month if no more is known.
+
+        A stretch that begins on a stated day ("for two weeks from 2 August") began on that day.
+        """
+        start, end, unit = self.when.start, self.when.end, self._known_to
+        if start is None or unit is None:
+            known = start or end
+            assert known is not None  # readers give at least one bound
+            return Interval.day_of(known)
+        try:
+            behind = add(start, unit, 1)
+        except ValueError:  # the calendar ends before
+            return self.when
+        return Interval(start, behind if end is None else min(behind, end), self.when.precision)
+
+    @property
+    def last_day(self) -> date:
+        """The last day on which it may have begun."""
+        end = self.began.end
+        return self.day if end is None else max(self.day, (end - timedelta(microseconds=1)).date())
+
+    @property
+    def _known_to(self) -> str | None:
+        """The unit of the calendar in which it happened; None if its day is known."""
+        start, end = self.when.start, self.when.end
+        if self.when.precision != "week":
+            return _UNIT_OF.get(self.when.precision)
+        if start is None or end is None:
+            return None
+        days = (end.date() - start.date()).days
+        return "week" if (start.weekday(), days) in _WEEKS else None
 
 
 class Find(Protocol):
@@ -239,15 +283,29 @@ def _length(ways: Sequence[HowLong], clock: datetime, find: Find, reader: Reader
     _, way, events = best
     events = _apart(way, events, clock, find, reader)
     length = Length(*(event.day for event in events))
-    in_order = sorted(events, key=lambda event: event.day)
+    first, last = in_order = sorted(events, key=lambda event: event.day)
     line = Computed(
-        length.spelled(way.unit),
-        f"from {_told(in_order[0])} to {_told(in_order[1])}",
+        _spelled(length, first, last, way.unit),
+        f"from {_told(first)} to {_told(last)}",
         length.days,
         length.count(way.unit or "day"),
         min((event.support for event in events if event.item is not None), default=1.0),
     )
     return Timing(None, (line,), tuple(e.item.seq for e in in_order if e.item is not None))
+
+
+def _spelled(length: Length, first: Event, last: Event, unit: str | None) -> str:
+    """A length, or the shortest and the longest that it may be."""
+    if (first.last_day, last.last_day) == (first.day, last.day):
+        return length.spelled(unit)
+    longest = max(
+        Length(first.day, last.last_day), Length(first.last_day, last.day), key=lambda one: one.days
+    )
+    shortest = Length(min(first.last_day, last.day), last.day)
+    if unit is None:
+        units = {_COUNTED_IN.get(event.when.precision, "day") for event in (first, last)}
+        unit = next(unit for unit in ("year", "month", "day") if unit in units)
+    return shortest.spelled_to(longest, unit)
 
 
 def _apart(
@@ -268,10 +326,13 @@ def _apart(
 
 
 def _told(event: Event) -> str:
-    """A day with how it is known: '8 March 2025 ("last Saturday", said on 13 March 2025)'."""
-    start = event.when.start or event.when.end
-    assert start is not None
-    shown = spell(Interval.day_of(start))
+    """When it was and how that is known: '8 March 2025 ("last Saturday", said on 13 March 2025)'.
+
+    "Some day of March 2025" if no more is known.
+    """
+    shown = spell(event.began)
+    if event.last_day != event.day:
+        shown = f"some day of {shown}"
     if event.item is None:
         return shown
     if not event.words:

@@ -1,7 +1,7 @@
 """Lengths of time worked out by hand over the example conversations, and found by recalling."""
 
 import csv
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -27,9 +27,24 @@ def conversations(tmp_path_factory):
         yield memory
 
 
-def day(cell):
-    """The day of a date, the first one of a stretch, as a working names it."""
-    return spell(Interval.day_of(datetime.fromisoformat(f"{cell.partition('/')[0]}T00:00Z")))
+def told(cell):
+    """A day, or some day of a stretch, as a working names it."""
+    start, _, end = cell.partition("/")
+    stretch = Interval(midnight(start), midnight(end)) if end else Interval.day_of(midnight(start))
+    return f"some day of {spell(stretch)}" if end else spell(stretch)
+
+
+def midnight(cell):
+    return datetime.fromisoformat(f"{cell}T00:00Z")
+
+
+def n_days(first, last):
+    """The fewest and the most days from one cell to another."""
+    (first, first_end), (last, last_end) = (
+        (midnight(start), midnight(end or start) - timedelta(days=bool(end)))
+        for start, _, end in (first.partition("/"), last.partition("/"))
+    )
+    return (last - first_end).days, (last_end - first).days
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row["id"] for row in ROWS])
@@ -37,8 +52,11 @@ def test_a_length_between_two_events_is_worked_out_from_what_was_said(conversati
     found = conversations.recall(row["question"], now=row["asked_at"], namespace=row["scope"], k=10)
     (line,) = found.computed
     assert line.count == int(row["answer_number"])
-    assert f"from {day(row['first_date'])} (" in line.working
-    assert f" to {day(row['second_date'])}" in line.working
+    fewest, most = n_days(row["first_date"], row["second_date"])
+    if fewest != most:
+        assert line.answer == f"{fewest} to {most} days"
+    assert f"from {told(row['first_date'])} (" in line.working
+    assert f" to {told(row['second_date'])}" in line.working
     evidence = {row["first_event_turn"], row["second_event_turn"]} - {ASKED}
     assert evidence <= {hit.item.key for hit in found}
     assert line.line in found.context()

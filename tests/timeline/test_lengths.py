@@ -79,6 +79,9 @@ SPELLED = [
     ((2023, 5, 8), (2023, 6, 8), None, "31 days (1 month)"),
     ((2023, 5, 8), (2023, 6, 9), "day", "32 days (1 month and 1 day)"),
     ((2025, 3, 8), (2025, 10, 19), None, "225 days (7 months and 11 days)"),
+    ((2023, 5, 8), (2025, 5, 7), None, "730 days (23 months and 29 days)"),
+    ((2023, 5, 8), (2025, 5, 8), "day", "731 days (2 years)"),
+    ((2013, 1, 1), (2023, 10, 22), None, "3,946 days (10 years, 9 months and 21 days)"),
     ((2025, 2, 2), (2026, 1, 18), "week", "50 weeks (350 days)"),
     ((2025, 2, 2), (2026, 1, 20), "week", "50 weeks and 2 days (352 days)"),
     ((2025, 2, 2), (2025, 6, 2), "month", "4 months (120 days)"),
@@ -94,6 +97,22 @@ SPELLED = [
 @pytest.mark.parametrize(("first", "last", "unit", "words"), SPELLED)
 def test_a_length_is_spelled_in_the_unit_asked_for_and_in_days(first, last, unit, words):
     assert Length(date(*first), date(*last)).spelled(unit) == words
+
+
+@pytest.mark.parametrize(
+    ("unit", "words"),
+    [
+        ("hour", "888 to 1,608 hours (37 to 67 days)"),
+        ("day", "37 to 67 days"),
+        ("week", "5 weeks and 2 days to 9 weeks and 4 days (37 to 67 days)"),
+        ("month", "1 month and 7 days to 2 months and 6 days (37 to 67 days)"),
+        ("year", "1 month to 2 months (37 to 67 days)"),
+    ],
+)
+def test_a_length_that_is_not_known_to_the_day_has_two_bounds(unit, words):
+    # From 31 March, 30 April is one month: 7 days are left. From 1 March it is 1 May: 6 days.
+    shortest = Length(date(2025, 3, 31), date(2025, 5, 7))
+    assert shortest.spelled_to(Length(date(2025, 3, 1), date(2025, 5, 7)), unit) == words
 
 
 def test_a_unit_that_is_none_is_refused():

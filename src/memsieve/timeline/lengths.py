@@ -59,10 +59,36 @@ class Length:
         if unit == "hour":
             return f"{24 * self.days:,} hours ({days})"
         if unit in (None, "day"):
-            wide = self._in("month") if self.months else self._in("week")
+            wide = self._in("week" if not self.months else "month" if self.months < 24 else "year")
             return days if wide == days else f"{days} ({wide})"
         counted = self._in(unit)
         return days if counted == days else f"{counted} ({days})"
+
+    def spelled_to(self, longest: "Length", unit: str) -> str:
+        """From this to a longer length, where the days are not known.
+
+        >>> low, high = Length(date(2013, 12, 31), date(2023, 10, 22)), Length(
+        ...     date(2013, 1, 1), date(2023, 10, 22)
+        ... )
+        >>> low.spelled_to(high, "year")
+        '9 years and 9 months to 10 years and 9 months (3,582 to 3,946 days)'
+        >>> Length(date(2025, 3, 2), date(2025, 4, 8)).spelled_to(
+        ...     Length(date(2025, 2, 24), date(2025, 4, 8)), "day"
+        ... )
+        '37 to 43 days'
+        """
+        days = f"{self.days:,} to {_counted(longest.days, 'day')}"
+        if unit == "day":
+            return days
+        if unit == "hour":
+            return f"{24 * self.days:,} to {24 * longest.days:,} hours ({days})"
+        return f"{self._roughly_in(unit)} to {longest._roughly_in(unit)} ({days})"
+
+    def _roughly_in(self, unit: str) -> str:
+        """Without the days beyond the months where years are counted."""
+        if unit == "year":
+            return _joined(*zip(divmod(self.months, 12), ("year", "month"), strict=True))
+        return self._in(unit)
 
     def _in(self, unit: str | None) -> str:
         if unit == "week":
