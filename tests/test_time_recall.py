@@ -124,6 +124,16 @@ def test_evidence_of_a_length_outside_a_window_does_not_come_before_what_lies_in
     assert found[1].why["worked out"] > 0 > found[1].why["outside"]
 
 
+@pytest.mark.parametrize("question", ["Which kettle in March?", "The kettle in March 2025?"])
+def test_a_hard_window_without_one_named_is_that_of_the_question(kettle, question, texts_of):
+    assert set(texts_of(kettle.recall(question, now=NOW, window="hard"))) == IN_MARCH
+    assert len(kettle.recall(question, now=NOW)) == len(KETTLE)
+
+
+def test_a_hard_window_drops_nothing_for_a_question_without_time(kettle):
+    assert len(kettle.recall("Where is the kettle?", now=NOW, window="hard")) == len(KETTLE)
+
+
 def test_a_window_narrows_filters_further(kettle, texts_of):
     kettle.add("The kettle of Ben.", at="2025-03-07", speaker="Ben", metadata={"x": 1})
     for options in ({"speaker": "Ben"}, {"metadata": {"x": 1}}, {"since": "2025-03-06"}):

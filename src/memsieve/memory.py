@@ -181,7 +181,7 @@ class Memory:
         """Remember text, a message, a mapping such as a chat API's, or a list of these.
 
         The keywords hold for everything that does not state its own. A list is written in one
-        transaction. `at` is when it was said (now on this machine's clock if not given), and its
+        transaction. `at` is when it was said (now on the local clock if not given), and its
         offset the speaker's clock (UTC if it has none). A `key` already present adds nothing, or a
         new version if the text differs.
 
@@ -270,14 +270,15 @@ class Memory:
             Neither given: ten hits.
         now
             The clock of the question, in the zone of whoever asks: what was said later is not
-            recalled. None: this moment on the clock of this machine, and no bound.
+            recalled. None: this moment on the local clock, and no bound.
         speaker, session, role, kind, since, until, metadata
             Filters; `since` and `until` bound when it was said, the end excluded.
         during, window
             The stretch of time that the answer lies in: an `Interval`, a pair of dates, or words
             such as "last spring" or "between 3 and 9 April", read against `now`. What was said, or
             tells of something, outside comes after all that lies inside ("soft") or not at all
-            ("hard").
+            ("hard"). Without `during` "hard" goes by the time that the question names, if it
+            names one; "soft" only prefers what lies there.
         as_of
             Answer as the memory stood then: nothing that was said later, and of what has newer
             versions the one that held. It is the clock of the question, too.
@@ -360,7 +361,7 @@ class Memory:
         during
             Only what happened in this stretch; as in `recall`.
         now
-            The clock against which `during` is read. None: that of this machine.
+            The clock against which `during` is read. None: the local one.
         limit
             At most so many entries, the earliest first. None: all.
 
@@ -637,7 +638,7 @@ def _named(namespace: str) -> str:
 
 
 def _here_and_now() -> datetime:
-    """This moment on the clock of this machine: "yesterday" is that of its wall, not of UTC."""
+    """This moment on the local clock: "yesterday" is that of its wall, not of UTC."""
     return datetime.now().astimezone()
 
 

@@ -198,6 +198,8 @@ class Recaller:
         window = found_time.window
         if request.during is not None:
             window = Window.of([(request.during, 1.0)])
+        elif window is not None and request.window == "hard":
+            allowed = _within(block, window, allowed)
         question = read(request.question, block, self._embedder, asked, window)
         found = find(block, question, allowed, request.pool, beside=request.neighbours)
         found = found.with_docs(block, question, block.documents(found_time.evidence))
@@ -322,8 +324,7 @@ class Recaller:
             seqs=seqs,
         )
         if request.during is not None and request.window == "hard":
-            then = meeting(block, Window.of([(request.during, 1.0)]))
-            allowed = then if allowed is None else allowed & then
+            allowed = _within(block, Window.of([(request.during, 1.0)]), allowed)
         return allowed
 
     def _costed(
@@ -369,6 +370,12 @@ def _select(
     left[list(selection.picked)] = False
     order = np.argsort(-candidates.relevance, kind="stable")
     return selection, order[left[order]][:_N_LEFT_OUT].tolist()
+
+
+def _within(block: Block, window: Window, allowed: np.ndarray | None) -> np.ndarray:
+    """Documents that are allowed and were said, or tell of something, in a window."""
+    then = meeting(block, window)
+    return then if allowed is None else allowed & then
 
 
 def _demoted(scores: Scores, kept: np.ndarray) -> Scores:

@@ -37,7 +37,8 @@ def recall(
         typer.Option(
             metavar="HOW",
             help="soft: what lies outside of --during comes after all that lies inside; hard: it"
-            " does not come at all.",
+            " does not come at all. Without --during, hard goes by the time that the question"
+            " names.",
         ),
     ] = "soft",
     as_of: Annotated[

@@ -161,7 +161,7 @@ def _held_timeline(held: str | None) -> NamedOnly | None:
 
 
 def when(option: str, text: str | None) -> datetime | None:
-    """The moment that an option names, by the clock of this machine.
+    """The moment that an option names, by the local clock.
 
     Raises
     ------
