@@ -5,10 +5,15 @@
 Milliseconds per text on one core. Most turns name no time and end at a first look, so the median
 says how much a turn costs and the mean what an import pays. dateparser (`search_dates`, English)
 reads a sample of the same turns in this run; the ratio is its time over ours on that sample.
+
+    python benchmarks/time_reading.py ../shared/data/locomo/dev.json --show 2000
+
+prints instead every time read in so many turns, drawn with a fixed seed: look for false ones.
 """
 
 import argparse
 import json
+import random
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
@@ -21,13 +26,14 @@ from machine import company
 from memsieve.evaluate import load
 from memsieve.intake import Addable
 from memsieve.memory import Memory
-from memsieve.timeline import from_spec
+from memsieve.timeline import Reader, from_spec, spell
 from memsieve.timeline.asking import ask
 from memsieve.types import Message
 
 DEFAULT_PATH = Path("../shared/data/locomo/dev.json")
 N_SAMPLE = 200
 WARM_UP = 100
+SEED = 20261126
 
 
 def timed(call: Callable[[int], object], n: int) -> list[float]:
@@ -76,14 +82,31 @@ def dateparser_ms(said: Sequence[tuple[str, datetime]]) -> list[float] | None:
     return timed(lambda i: search_dates(said[i][0], languages=["en"]), len(said))
 
 
+def show(said: Sequence[tuple[str, datetime]], n: int, reader: Reader) -> None:
+    """Print each time read in n turns drawn with a fixed seed, in its words."""
+    drawn = random.Random(SEED).sample(said, min(n, len(said)))
+    read = [(text, at, reader.mentions(text, at)) for text, at in drawn]
+    for text, at, mentions in read:
+        for one in mentions:
+            around = f"{text[: one.first]}<<{text[one.first : one.last]}>>{text[one.last :]}"
+            begin = max(0, one.first - 40)
+            piece = " ".join(around[begin : one.last + 44].split())
+            print(f"{at:%d %b %Y}  {piece}  = {spell(one.interval)}")
+    print(f"{sum(bool(mentions) for *_, mentions in read)} of {len(drawn)} turns name a time")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("path", type=Path, nargs="?", default=DEFAULT_PATH)
     parser.add_argument("--json", type=Path, default=None, help="also write the figures here")
+    parser.add_argument("--show", type=int, metavar="N", help="print the times read in N turns")
     options = parser.parse_args(arguments)
     data, reader = load(options.path), from_spec("english")
     turns = [m for scope in data.scopes for m in scope.messages if m.at is not None]
     said = [(m.text, m.at) for m in turns if isinstance(m.at, datetime)]
+    if options.show is not None:
+        show(said, options.show, reader)
+        return
     asked = [(q.question, s.last_at) for s in data.scopes if s.last_at for q in s.questions]
     sample = said[:: max(1, len(said) // N_SAMPLE)][:N_SAMPLE]
     figures: dict[str, object] = {"turns": len(turns), "questions": len(asked)}

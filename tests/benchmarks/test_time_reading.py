@@ -24,6 +24,16 @@ def test_the_script_measures_turns_questions_and_imports(bench, tmp_path, capsys
     assert json.dumps(figures["turn_ms"]["median"]) in capsys.readouterr().out
 
 
+def test_times_read_are_shown_in_their_words(bench, capsys):
+    bench("time_reading").main([EXAMPLES, "--show", "1000"])
+    *shown, last = capsys.readouterr().out.splitlines()
+    assert "<<last Saturday>>" in "".join(shown)
+    n_named, n_drawn = (int(word) for word in last.split() if word.isdigit())
+    assert 0 < n_named <= len(shown)
+    assert n_drawn == 418
+    assert last.endswith("of 418 turns name a time")
+
+
 def test_the_arithmetic_of_the_examples_is_counted(bench, tmp_path):
     script, out = bench("date_arithmetic"), tmp_path / "figures.json"
     script.main(["--json", str(out)])
