@@ -1,4 +1,4 @@
-"""The three formats, the mending of evidence, and the real data where they are at hand."""
+"""The four formats, the mending of evidence, and the real data where they are at hand."""
 
 import json
 from collections import Counter
@@ -100,7 +100,7 @@ def test_a_path_a_name_and_a_format_are_checked(tmp_path):
     with pytest.raises(NotFoundError, match="no data set at"):
         load(tmp_path / "nothing")
     with pytest.raises(
-        ParameterError, match="one of auto, bfcl, conversations, locomo, got 'squad'"
+        ParameterError, match="one of auto, bfcl, conversations, locomo, tau2, got 'squad'"
     ):
         load(tmp_path, "squad")
     (tmp_path / "chat.jsonl").write_text('{"text": "Hello.", "at": "2026-03-02"}\n')
@@ -211,6 +211,73 @@ def test_bfcl_questions_whose_source_stands_nowhere_are_skipped(tmp_path):
     assert data.skipped[0].why == "no one message holds 'My cat is called Tom.'"
 
 
+def task(name, required, instructions="You want a card without a fee."):
+    return {
+        "id": name,
+        "user_scenario": {"persona": None, "instructions": instructions},
+        "required_documents": required,
+    }
+
+
+def tau2(folder, tasks):
+    documents = [
+        {"id": "doc_card", "title": "Gold card", "content": "No annual fee."},
+        {"id": "doc_loan", "title": "Loans", "content": "Ask for an income statement."},
+    ]
+    (folder / "documents.jsonl").write_text("\n".join(json.dumps(one) for one in documents))
+    (folder / "tasks.json").write_text(json.dumps(tasks))
+    return folder
+
+
+def test_tau2_is_one_scope_of_documents_and_a_question_for_each_task(tmp_path):
+    tasks = [task("t1", ["doc_loan", "doc_card", "doc_loan"]), task("t2", ["doc_card"], "A loan?")]
+    data = load(tau2(tmp_path, tasks))
+    assert data.name == "tau2"
+    (scope,) = data.scopes
+    assert scope.id == "tau2-banking"
+    assert [message.key for message in scope.messages] == ["doc_card", "doc_loan"]
+    assert scope.last_at is None
+    assert scope.questions == (
+        Question("You want a card without a fee.", ("doc_loan", "doc_card"), "policy"),
+        Question("A loan?", ("doc_card",), "policy"),
+    )
+
+
+def test_tau2_documents_that_do_not_exist_are_dropped_and_tasks_left_without_any_skipped(tmp_path):
+    bare = task("t4", None, "Nothing asked for.")
+    tasks = [
+        task("t1", ["doc_gone", "doc_card"]),
+        task("t2", ["doc_gone"], "Gone?"),
+        task("t3", [], "None?"),
+        bare,
+        {name: value for name, value in bare.items() if name != "required_documents"},
+    ]
+    data = load(tau2(tmp_path, tasks))
+    assert [question.evidence for question in data.scopes[0].questions] == [("doc_card",)]
+    assert data.skipped[:2] == (
+        Skipped("tau2-banking", "Gone?", "no document among its required_documents ['doc_gone']"),
+        Skipped("tau2-banking", "None?", "no document among its required_documents []"),
+    )
+    assert len(data.skipped) == 4
+
+
+@pytest.mark.parametrize(
+    ("tasks", "rule"),
+    [
+        ({"id": "t1"}, "tasks.json: expected a JSON array of tasks, got {'id': 't1'}"),
+        (["t1"], "tasks.json, question 1: not as the format writes questions"),
+        ([task("t1", []), {"id": "t2"}], "tasks.json, question 2: not as .*'user_scenario'"),
+        ([task("t1", [{}])], "tasks.json, question 1: not as the format writes questions"),
+        ([task("t1", "doc_card")], "tasks.json: the task 't1' must have instructions, text"),
+        ([task("t1", [], {"reason": "fee"})], "tasks.json: the task 't1' must have instructions"),
+        ([task("t1", [], " ")], "the task 't1' must have instructions, text that is not blank"),
+    ],
+)
+def test_a_tau2_task_that_is_not_in_the_format_is_named(tmp_path, tasks, rule):
+    with pytest.raises(FormatError, match=rule):
+        load(tau2(tmp_path, tasks), "tau2")
+
+
 def test_a_scope_refuses_evidence_that_is_not_its_own():
     turn = Message("Lisbon.", key="t1")
     with pytest.raises(ParameterError, match=r"must be turns of the scope, got \['t2'\]"):
@@ -254,3 +321,13 @@ def test_bfcl_placements_hold_what_was_asked_for(shared_data):
         for q in scope.questions
     ]
     assert (sum(held), len(held)) == (144, 155)
+
+
+def test_tau2_banking_has_the_figures_its_readme_states(shared_data):
+    data = load(shared_data / "tau2_banking")
+    assert data.name == "tau2"
+    assert (len(data.scopes), data.n_messages) == (1, 698)
+    assert (data.n_questions, len(data.skipped)) == (97, 0)
+    assert data.categories == ("policy",)
+    counts = [len(question.evidence) for question in data.scopes[0].questions]
+    assert sum(counts) / len(counts) == pytest.approx(9.8, abs=0.05)

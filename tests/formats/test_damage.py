@@ -17,6 +17,7 @@ FILES = {
     "conversations": "conversations/ana.json",
     "jsonl": "chat.jsonl",
     "locomo": "locomo.json",
+    "tau2": "tau2/documents.jsonl",
 }
 STRANGE = st.sampled_from(
     [None, True, 0, -1.5, 1e308, "", "x", "\x00", "\ud83d", [], [[]], [None], {}, {"a": {}}]

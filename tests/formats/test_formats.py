@@ -21,11 +21,12 @@ FIXTURES = {
     "conversations": "conversations",
     "jsonl": "chat.jsonl",
     "locomo": "locomo.json",
+    "tau2": "tau2",
 }
 every_format = pytest.mark.parametrize("name", sorted(FIXTURES))
 
 
-def test_the_formats_are_the_six_that_are_documented():
+def test_the_formats_are_the_seven_that_are_documented():
     assert sorted(FORMATS) == sorted(FIXTURES)
     assert {one.__name__ for one in FORMATS.values()} < set(formats.__all__)
 
@@ -95,7 +96,7 @@ def test_an_unknown_format_is_answered_with_the_known_ones(files):
     with pytest.raises(ParameterError) as caught:
         read(files / "chat.jsonl", "slack")
     assert str(caught.value) == (
-        "format must be one of auto, bfcl, chatgpt, claude, conversations, jsonl, locomo, "
+        "format must be one of auto, bfcl, chatgpt, claude, conversations, jsonl, locomo, tau2, "
         "got 'slack'"
     )
 
@@ -116,7 +117,7 @@ def test_what_no_format_knows_is_answered_with_what_was_tried_and_the_way_out(
     name, content, write, tmp_path
 ):
     write(name, content)
-    with pytest.raises(FormatError, match=r"looks like none of bfcl, .*, locomo: .*--format"):
+    with pytest.raises(FormatError, match=r"looks like none of bfcl, .*, tau2: .*--format"):
         read(tmp_path / name.split("/", maxsplit=1)[0])
 
 

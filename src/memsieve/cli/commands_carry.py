@@ -20,7 +20,7 @@ def import_(
         typer.Option(
             "--format",
             metavar="NAME",
-            help="auto, bfcl, chatgpt, claude, conversations, jsonl or locomo.",
+            help="auto, bfcl, chatgpt, claude, conversations, jsonl, locomo or tau2.",
         ),
     ] = "auto",
 ) -> None:

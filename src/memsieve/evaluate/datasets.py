@@ -1,10 +1,11 @@
 """Data sets of remembered conversations with questions and their evidence, as scopes.
 
-`load` reads three formats:
+`load` reads four formats:
 
     locomo         a JSON file of LoCoMo samples; categories by name, malformed evidence mended
     bfcl           the folder of BFCL v4 memory: one scope for each of its five scenarios
     conversations  the open format: a folder of JSON files, or one file, one scope for each
+    tau2           the folder of tau2-bench's banking knowledge: one scope, a question a task
 
 The messages come from `memsieve.formats`, so what is measured is what `import` would store.
 Questions that cannot be scored, having no evidence, are left out and listed in `skipped`.
@@ -25,6 +26,7 @@ from memsieve.formats.base import mapping, moment
 from memsieve.formats.files import Part, named, whole
 from memsieve.formats.jsonl import numbered_lines
 from memsieve.formats.stream import parse
+from memsieve.formats.tau2 import NAMESPACE as TAU2
 from memsieve.types import Message
 
 __all__ = ["DATASETS", "Dataset", "Question", "Scope", "Skipped", "load", "locomo_evidence"]
@@ -43,21 +45,21 @@ _Read = tuple[str, Sequence[Message], list[_Asked]]
 
 
 def load(path: str | PathLike[str], dataset: str = "auto") -> Dataset:
-    """Read a data set of one of the three formats above.
+    """Read a data set of one of the four formats above.
 
     Parameters
     ----------
     path
         A file or a folder.
     dataset
-        "locomo", "bfcl", "conversations", or "auto" to tell by the content.
+        "locomo", "bfcl", "conversations", "tau2", or "auto" to tell by the content.
 
     Raises
     ------
     NotFoundError
         If there is nothing at `path`.
     ParameterError
-        If `dataset` is none of the four names.
+        If `dataset` is none of the five names.
     FormatError, DateError
         If the content is not of that format, or of none where it should be told.
     """
@@ -181,6 +183,31 @@ def _open_question(row: Mapping[str, Any], name: str, scope: str, keys: frozense
     )
 
 
+def _tau2(root: Path) -> Iterator[_Read]:
+    messages = list(formats.read(root, "tau2"))
+    part = Part(root / "tasks.json")
+    tasks = parse(whole(part), part.name)
+    if not isinstance(tasks, list):
+        raise FormatError(f"{part.name}: expected a JSON array of tasks, got {tasks!r:.60}")
+    asked = partial(_tau2_question, name=part.name, keys=_keys(messages))
+    yield TAU2, messages, _each(part.name, tasks, asked)
+
+
+def _tau2_question(row: Mapping[str, Any], name: str, keys: frozenset[str]) -> _Asked:
+    question, required = row["user_scenario"]["instructions"], row.get("required_documents")
+    # Other domains of tau2-bench write instructions as objects, and require no documents.
+    has_words = isinstance(question, str) and bool(question.strip())
+    if not has_words or not isinstance(required, list | None):
+        raise FormatError(
+            f"{name}: the task {row.get('id')!r} must have instructions, text that is not blank, "
+            "and required_documents, a list of ids"
+        )
+    evidence = tuple(dict.fromkeys(key for key in required or () if key in keys))
+    if not evidence:
+        return Skipped(TAU2, question, f"no document among its required_documents {required}")
+    return Question(question, evidence, "policy")
+
+
 def _each(name: str, rows: Any, asked: Callable[[Any], _Asked]) -> list[_Asked]:
     """Every row of `rows` as a question; a row of another shape is named by its number."""
     found = []
@@ -224,5 +251,6 @@ _READERS: Mapping[str, Callable[[Path], Iterator[_Read]]] = {
     "bfcl": _bfcl,
     "conversations": _conversations,
     "locomo": _locomo,
+    "tau2": _tau2,
 }
 DATASETS = tuple(_READERS)

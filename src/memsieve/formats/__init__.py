@@ -10,6 +10,7 @@ from memsieve.formats.claude import Claude
 from memsieve.formats.conversations import Conversations
 from memsieve.formats.jsonl import JSONL
 from memsieve.formats.locomo import LoCoMo
+from memsieve.formats.tau2 import Tau2
 from memsieve.formats.when import parse_when
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Format",
     "LoCoMo",
     "Scan",
+    "Tau2",
     "detect",
     "open_format",
     "parse_when",
