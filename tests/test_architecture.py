@@ -15,12 +15,12 @@ SOURCE = Path(memsieve.__file__).parent
 
 # A room imports from its own layer and from those above it in this list, never from below.
 LAYERS = (
-    {"errors", "types", "version", "rules"},
+    {"errors", "types", "version", "rules", "traits"},
     {"select", "timeline", "embed", "llm", "store", "formats"},
     {"search", "score"},
     {"manage"},
     {"carrying", "recollection", "chronology", "intake", "timing", "recall", "settling", "memory"},
-    {"systems", "experience", "evaluate"},
+    {"systems", "experience", "evaluate", "learn"},
     {"cli", "server"},
     {"__main__"},
 )

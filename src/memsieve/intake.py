@@ -16,6 +16,7 @@ from memsieve.rules import field_problem, text_problem
 from memsieve.search.words import terms
 from memsieve.store.base import IndexRow, Record, TimeRow
 from memsieve.timeline import Reader, annotated
+from memsieve.traits import traits
 from memsieve.types import Interval, Mention, Message
 
 Addable = str | Message | Mapping[str, Any]
@@ -113,7 +114,7 @@ class Analyst:
             codes, scales = np.empty((len(texts), 0), np.int8), np.zeros(len(texts), np.float32)
         return [
             IndexRow(self._pieces.count(text), terms(text).astype("<u4").tobytes(),
-                     code.tobytes(), float(scale))
+                     code.tobytes(), float(scale), traits(text))
             for text, code, scale in zip(texts, codes, scales, strict=True)
         ]  # fmt: skip
 

@@ -33,6 +33,7 @@ def columns(turns: list[Turn], vectors: np.ndarray | None = None, first_seq: int
         dated_tokens=np.zeros(n, np.int64),
         said_at=np.arange(n, dtype=np.int64),
         offset=np.zeros(n, np.int64),
+        traits=np.zeros(n, np.int64),
         session=[session for _, _, session in turns],
         speaker=[speaker for _, speaker, _ in turns],
         role=[None] * n,

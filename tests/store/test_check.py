@@ -95,7 +95,7 @@ def test_other_processes_load_mended_rows_at_their_next_recall(opened, three, da
 
 
 def test_an_index_row_without_an_item_is_found_and_deleted(memory, three, damage, sql):
-    damage("INSERT INTO item_index VALUES (99, x'', x'', 0, 0)")
+    damage("INSERT INTO item_index VALUES (99, x'', x'', 0, 0, 0)")
     assert found(memory) == [("index row without an item", "seq 99", False)]
     assert found(memory, fix=True) == [("index row without an item", "seq 99", True)]
     assert memory.check() == []

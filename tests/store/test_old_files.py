@@ -1,6 +1,7 @@
 """Files that earlier versions made: they open, and what is new in them is made up for.
 
-`files/v1.memsieve` was written by the version before times were read, in pages of 512 bytes.
+`files/v1.memsieve` was written by the version before times were read, `files/v2.memsieve` by the
+one before traits were, both in pages of 512 bytes.
 """
 
 import shutil
@@ -13,14 +14,21 @@ import pytest
 
 from memsieve.store.schema import MIGRATIONS
 from memsieve.timeline import DEFAULT_TIMELINE, Interval, from_spec
+from memsieve.traits import traits
 
 FIRST = Path(__file__).parent / "files" / "v1.memsieve"
+SECOND = Path(__file__).parent / "files" / "v2.memsieve"
 TEXTS = [
     "I saw the otters yesterday.",
     "The kettle is broken.",
     "Ana lives in Lisbon since last spring.",
     "We moved to Ghent in May 2021.",
     "The lease ends next month.",
+]
+SECOND_TEXTS = [
+    "Did you feed the otters, Tom?",
+    "I did, and they ate my sandwich yesterday.",
+    "Ana lives in Lisbon since last spring.",
 ]
 UNREAD = "times of 7 items not read: run memsieve reindex --time"
 READER = from_spec(DEFAULT_TIMELINE).identity
@@ -106,5 +114,33 @@ def test_the_migration_changes_no_row_that_was_there(old, opened, database):
         {"key": "timeline", "value": READER},
     ]
     for table, held in before.items():
-        new = {"item": ["offset_minutes"], "item_index": ["dated_tokens"]}.get(table, [])
-        assert after[table] == [{**row, **dict.fromkeys(new)} for row in held]
+        new = {"item": ["offset_minutes"], "item_index": ["dated_tokens", "traits"]}.get(table, [])
+        read = [row.pop("traits", None) for row in after[table]]
+        expected = [{**row, **dict.fromkeys(new)} for row in held]
+        assert after[table] == [
+            {name: value for name, value in row.items() if name != "traits"} for row in expected
+        ]
+        assert (None in read) is (table != "item_index")
+
+
+def test_a_file_of_version_2_opens_with_its_traits_read(database, opened, sql, texts_of):
+    shutil.copyfile(SECOND, database)
+    assert sql("PRAGMA user_version") == [(2,)]
+    memory = opened()
+    assert sql("PRAGMA user_version") == [(len(MIGRATIONS),)]
+    assert texts_of(memory.list()) == SECOND_TEXTS
+    assert sql("SELECT traits FROM item_index ORDER BY seq") == [
+        (traits(text),)
+        for text in [*SECOND_TEXTS[:2], "Ana lives in Porto.", *SECOND_TEXTS[2:], RENT]
+    ]
+    assert memory.check() == []
+    assert {hit.text for hit in memory.recall("Who fed the otters?", k=2)} == set(SECOND_TEXTS[:2])
+    assert memory.judged() == []
+
+
+def test_a_damaged_text_does_not_keep_an_old_file_shut(database, opened, sql):
+    shutil.copyfile(SECOND, database)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE item SET text = CAST(x'ff41' AS TEXT) WHERE seq = 1")
+    memory = opened()
+    assert next(one.what for one in memory.check()) == "text is not UTF-8"

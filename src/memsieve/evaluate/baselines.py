@@ -157,6 +157,7 @@ def _columns(records: Sequence[Record], dimensions: int) -> Columns:
         dated_tokens=np.zeros(n, np.int64),
         said_at=np.array([int(r.said_at.timestamp() * 1e6) for r in records], dtype=np.int64),
         offset=np.array([offset_minutes(r.said_at) for r in records], dtype=np.int64),
+        traits=np.array([row.traits for row in rows], dtype=np.int64),
         session=[m.session for m in messages],
         speaker=[m.speaker for m in messages],
         role=[m.role for m in messages],

@@ -18,13 +18,15 @@ class IndexRow:
     """What the search needs of one text, derived from it and rebuildable.
 
     tokens: length in WordPiece tokens; terms: uint32 word hashes as little-endian bytes;
-    codes: int8 vector as bytes, empty without an embedder; scale: its float factor.
+    codes: int8 vector as bytes, empty without an embedder; scale: its float factor; traits: the
+    form of the text, see `memsieve.traits`.
     """
 
     tokens: int
     terms: bytes
     codes: bytes
     scale: float
+    traits: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,11 @@ class Record(NamedTuple):
 class Columns:
     """Index columns of the items of a namespace, ascending by `seq`; all of length n.
 
-    seq, ordinal, tokens, dated_tokens: int64; said_at: int64 microseconds since 1970 UTC; offset:
-    int64 minutes of the speaker's clock against UTC; session, speaker, role, kind: lists of str or
-    None; terms: flat uint32 with `lengths` (n,) words per item; codes: (n, d) int8 with `scales`
-    (n,) float32; event_from, event_to: flat int64 microseconds of the times mentioned, `UNKNOWN`
-    where a bound is, with `n_events` (n,) per item. Superseded items are not among them.
+    seq, ordinal, tokens, dated_tokens, traits: int64; said_at: int64 microseconds since 1970 UTC;
+    offset: int64 minutes of the speaker's clock against UTC; session, speaker, role, kind: lists of
+    str or None; terms: flat uint32 with `lengths` (n,) words per item; codes: (n, d) int8 with
+    `scales` (n,) float32; event_from, event_to: flat int64 microseconds of the times mentioned,
+    `UNKNOWN` where a bound is, with `n_events` (n,) per item. Superseded items are not among them.
     `position` is the journal entry up to which the columns are complete.
     """
 
@@ -71,6 +73,7 @@ class Columns:
     dated_tokens: np.ndarray
     said_at: np.ndarray
     offset: np.ndarray
+    traits: np.ndarray
     session: Sequence[str | None]
     speaker: Sequence[str | None]
     role: Sequence[str | None]

@@ -141,7 +141,7 @@ class Walk:
         with self.reading() as run:
             return run(
                 "SELECT i.seq, i.id, CAST(i.text AS BLOB), i.hash, i.tokens, x.terms, x.codes,"
-                " x.scale FROM item i LEFT JOIN item_index x ON x.seq = i.seq"
+                " x.scale, x.traits FROM item i LEFT JOIN item_index x ON x.seq = i.seq"
                 " WHERE i.seq > ? ORDER BY i.seq LIMIT ?",
                 (last, _PAGE),
             ).fetchall()
@@ -229,8 +229,10 @@ def _same(stored: Sequence[Any], due: IndexRow) -> bool:
 
     A sum of floats depends on how many texts were embedded together, so a code may differ by one.
     """
-    terms, codes, scale = stored
-    if not isinstance(codes, bytes) or terms != due.terms or len(codes) != len(due.codes):
+    terms, codes, scale, traits = stored
+    if not isinstance(codes, bytes) or (terms, traits) != (due.terms, due.traits):
+        return False
+    if len(codes) != len(due.codes):
         return False
     apart = np.frombuffer(codes, np.int8).astype(int) - np.frombuffer(due.codes, np.int8)
     return bool((np.abs(apart) <= 1).all()) and math.isclose(scale, due.scale, rel_tol=1e-4)
@@ -248,10 +250,11 @@ def _write(seq: int, row: IndexRow) -> Mend:
     def mend(run: Run) -> None:
         run(
             # The item may have been forgotten since it was looked at.
-            "INSERT INTO item_index (seq, terms, codes, scale)"
-            " SELECT seq, ?, ?, ? FROM item WHERE seq = ? ON CONFLICT (seq) DO UPDATE SET"
-            " terms = excluded.terms, codes = excluded.codes, scale = excluded.scale",
-            (row.terms, row.codes, row.scale, seq),
+            "INSERT INTO item_index (seq, terms, codes, scale, traits)"
+            " SELECT seq, ?, ?, ?, ? FROM item WHERE seq = ? ON CONFLICT (seq) DO UPDATE SET"
+            " terms = excluded.terms, codes = excluded.codes, scale = excluded.scale,"
+            " traits = excluded.traits",
+            (row.terms, row.codes, row.scale, row.traits, seq),
         )
         run("UPDATE item SET tokens = ? WHERE seq = ?", (row.tokens, seq))
 

@@ -23,7 +23,8 @@ ITEM = """SELECT i.id, i.seq, n.name, i.kind, i.text, i.speaker, i.role, i.sessi
     i.happened_precision, i.stored_at, i.invalid_at, i.supersedes, i.tokens, i.offset_minutes
     FROM item i JOIN namespace n ON n.id = i.namespace"""
 COLUMNS = """SELECT i.seq, i.ordinal, i.tokens, coalesce(x.dated_tokens, 0), i.said_at,
-    coalesce(i.offset_minutes, 0), i.session, i.speaker, i.role, i.kind, x.terms, x.codes, x.scale
+    coalesce(i.offset_minutes, 0), coalesce(x.traits, 0), i.session, i.speaker, i.role, i.kind,
+    x.terms, x.codes, x.scale
     FROM item i JOIN item_index x ON x.seq = i.seq
     WHERE i.namespace = ? AND i.seq > ? AND i.invalid_at IS NULL ORDER BY i.seq"""
 # The cross join keeps the order of the loops: a namespace may be a small part of the file.
@@ -69,7 +70,7 @@ def columns_of(
     """
     parts = [_arrays(rows, dimensions) for rows in pages] or [_arrays((), dimensions)]
     numbers, strings, terms, lengths, codes, scales = zip(*parts, strict=True)
-    seq, ordinal, tokens, dated_tokens, said_at, offset = np.concatenate(numbers, axis=1)
+    seq, ordinal, tokens, dated_tokens, said_at, offset, traits = np.concatenate(numbers, axis=1)
     n_events, event_from, event_to = _events(event_pages, seq)
     session, speaker, role, kind = (tuple(chain(*part)) for part in zip(*strings, strict=True))
     return Columns(
@@ -80,6 +81,7 @@ def columns_of(
         dated_tokens=dated_tokens,
         said_at=said_at,
         offset=offset,
+        traits=traits,
         session=session,
         speaker=speaker,
         role=role,
@@ -95,9 +97,9 @@ def columns_of(
 
 
 def _arrays(rows: Sequence[tuple[Any, ...]], dimensions: int) -> tuple[Any, ...]:
-    """One page: numbers (6, n), four lists of strings, words, their counts, codes, scales."""
-    cells = list(zip(*rows, strict=True)) if rows else [()] * 13
-    terms, codes, scales = cells[10:]
+    """One page: numbers (7, n), four lists of strings, words, their counts, codes, scales."""
+    cells = list(zip(*rows, strict=True)) if rows else [()] * 14
+    terms, codes, scales = cells[11:]
     blank = bytes(dimensions)
     if any(len(words) % 4 for words in terms):
         raise StoreError(
@@ -105,8 +107,8 @@ def _arrays(rows: Sequence[tuple[Any, ...]], dimensions: int) -> tuple[Any, ...]
         )
     vectors = b"".join(code if len(code) == dimensions else blank for code in codes)
     return (
-        np.array(cells[:6], dtype=np.int64),
-        cells[6:10],
+        np.array(cells[:7], dtype=np.int64),
+        cells[7:11],
         np.frombuffer(b"".join(terms), "<u4"),
         np.array([len(words) // 4 for words in terms], dtype=np.int64),
         np.frombuffer(vectors, np.int8).reshape(len(rows), dimensions),

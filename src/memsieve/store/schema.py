@@ -1,12 +1,14 @@
 """The tables, one numbered migration at a time.
 
-Canonical: namespace, item, evidence, link, slot, journal, job, meta. Derived, rebuildable by
-`check(fix=True)`: item_index, item_time, and the event interval of an item (`happened_*`). A
-migration is never edited once released: a change is a new one.
+Canonical: namespace, item, evidence, link, slot, journal, job, meta, recall, recall_item. Derived,
+rebuildable by `check(fix=True)`: item_index, item_time, and the event interval of an item
+(`happened_*`). A migration is never edited once released: a change is a new one.
 """
 
 import sqlite3
 from collections.abc import Callable
+
+from memsieve.traits import traits
 
 APPLICATION_ID = 0x6D656D73
 """'mems': marks the file as ours in SQLite's header."""
@@ -18,6 +20,20 @@ def _first_tables(connection: sqlite3.Connection) -> None:
 
 def _times(connection: sqlite3.Connection) -> None:
     _run_all(connection, _TIMES)
+
+
+def _traits_and_recalls(connection: sqlite3.Connection) -> None:
+    _run_all(connection, _TRAITS_AND_RECALLS)
+    connection.create_function("traits_of", 1, _traits_of, deterministic=True)
+    connection.execute(
+        "UPDATE item_index SET traits = (SELECT traits_of(CAST(i.text AS BLOB)) FROM item i"
+        " WHERE i.seq = item_index.seq)"
+    )
+    connection.create_function("traits_of", 1, None)
+
+
+def _traits_of(text: bytes) -> int:
+    return traits(text.decode("utf-8", "replace"))  # a damaged text must not keep a file shut
 
 
 def _run_all(connection: sqlite3.Connection, statements: str) -> None:
@@ -152,5 +168,38 @@ CREATE TABLE item_time (
 CREATE INDEX item_time_by_begin ON item_time(begins, ends)
 """
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_tables, _times)
+# Recalls that somebody wants to judge later, and the candidates they weighed. `features` names the
+# values (float16, little-endian) of the candidates; no text is kept. reward and judged_at are NULL
+# until there is feedback.
+_TRAITS_AND_RECALLS = """
+ALTER TABLE item_index ADD COLUMN traits INTEGER;
+
+CREATE TABLE recall (
+    id TEXT PRIMARY KEY,
+    namespace INTEGER NOT NULL REFERENCES namespace(id),
+    at INTEGER NOT NULL,
+    policy TEXT NOT NULL,
+    features TEXT NOT NULL,
+    reward REAL,
+    judged_at INTEGER
+) WITHOUT ROWID;
+CREATE INDEX recall_by_judged ON recall(judged_at) WHERE judged_at IS NOT NULL;
+
+CREATE TABLE recall_item (
+    recall TEXT NOT NULL REFERENCES recall(id) ON DELETE CASCADE,
+    item INTEGER NOT NULL REFERENCES item(seq) ON DELETE CASCADE,
+    rank INTEGER,
+    score REAL NOT NULL,
+    used INTEGER NOT NULL DEFAULT 0,
+    features BLOB NOT NULL,
+    PRIMARY KEY (recall, item)
+) WITHOUT ROWID;
+CREATE INDEX recall_item_by_item ON recall_item(item)
+"""
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _first_tables,
+    _times,
+    _traits_and_recalls,
+)
 """Applied in order; `PRAGMA user_version` counts how many a file has had."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from memsieve.errors import EmbedderMismatchError, ParameterError
-from memsieve.store import erasing, times
+from memsieve.store import erasing, recalls, times
 from memsieve.store.base import (
     Analysis,
     Changes,
@@ -20,6 +20,7 @@ from memsieve.store.base import (
     Versions,
 )
 from memsieve.store.database import Database
+from memsieve.store.recalls import RecallRow
 from memsieve.store.rows import (
     COLUMNS,
     EVENTS,
@@ -383,8 +384,9 @@ class SQLite(Database):
             self._require(run, embedder)
             for seq, row in rows.items():
                 run(
-                    "UPDATE item_index SET terms = ?, codes = ?, scale = ? WHERE seq = ?",
-                    (row.terms, row.codes, row.scale, seq),
+                    "UPDATE item_index SET terms = ?, codes = ?, scale = ?, traits = ?"
+                    " WHERE seq = ?",
+                    (row.terms, row.codes, row.scale, row.traits, seq),
                 )
 
     # Times
@@ -458,6 +460,38 @@ class SQLite(Database):
                 " error = excluded.error, updated_at = excluded.updated_at",
                 (job.kind, job.key, job.state, job.done, job.total, job.error, now, now),
             )
+
+    # Recalls and what they were worth
+
+    def keep_recall(self, row: RecallRow) -> None:
+        """Write down what a recall weighed, so that it can be judged later."""
+        with self.writing() as run:
+            recalls.write(run, _namespace(run, row.namespace), row)
+
+    def judge_recall(
+        self, id_: str, used: Sequence[int], reward: float | None, row: RecallRow | None = None
+    ) -> None:
+        """Write down what a recall was worth, and the recall itself if `row` is not kept yet.
+
+        Raises
+        ------
+        NotFoundError
+            If it was not kept and no `row` is given.
+        """
+        with self.writing() as run:
+            if row is not None:
+                recalls.write(run, _namespace(run, row.namespace), row)
+            recalls.judge(run, id_, used, reward)
+
+    def weighed(self, recall_id: str) -> dict[str, int]:
+        """The candidates of a recall that was kept: id to `seq`; empty if it was not."""
+        with self.reading() as run:
+            return recalls.weighed(run, recall_id)
+
+    def judged_recalls(self, namespace: str | None = None) -> list[RecallRow]:
+        """Every recall with feedback, oldest first, of one namespace or of all."""
+        with self.reading() as run:
+            return recalls.judged(run, None if namespace is None else _namespace(run, namespace))
 
     # Proof
 

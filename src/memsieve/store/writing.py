@@ -69,9 +69,9 @@ class Insertion:
         seq = int(cursor.lastrowid or 0)
         row = record.row
         self.run(
-            "INSERT INTO item_index (seq, terms, codes, scale, dated_tokens)"
-            " VALUES (?, ?, ?, ?, ?)",
-            (seq, row.terms, row.codes, row.scale, record.times.dated_tokens),
+            "INSERT INTO item_index (seq, terms, codes, scale, traits, dated_tokens)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (seq, row.terms, row.codes, row.scale, row.traits, record.times.dated_tokens),
         )
         self.mentions += mention_rows(seq, record.times.mentions)
         self.written.append(seq)
