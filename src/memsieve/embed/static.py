@@ -13,6 +13,8 @@ from memsieve.embed.wordpiece import WordPiece
 from memsieve.errors import FormatError, NotFoundError
 
 SHIPPED = Path(__file__).parent / "static_minilm_256"
+STEM = np.dtype([("hash", "<u4"), ("token", "<u2")])
+"""One row of the table of stems: the hash of an index term, and the token that stands for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,26 @@ class Static:
     def pieces(self) -> WordPiece:
         """The tokeniser of this model."""
         return _weights(self.folder).pieces
+
+    @property
+    def stems(self) -> np.ndarray:
+        """Which token stands for each index term: (m,) of `STEM`, see `memsieve.search.kin`.
+
+        Raises
+        ------
+        NotFoundError
+            If the model was written without it.
+        """
+        try:
+            return np.load(self.folder / "stems.npy")
+        except OSError as error:
+            raise NotFoundError(f"Static found no table of stems: {error}") from error
+
+    def tokens(self, ids: np.ndarray) -> np.ndarray:
+        """The vectors of single tokens: (n, d) float32 of length 1; zeros for the unknown one."""
+        rows = _weights(self.folder).codes[ids].astype(np.float32)
+        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        return rows / np.where(lengths > 0, lengths, 1)[:, None]
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """One float32 row of length 1 per text; zeros where no token is known."""

@@ -26,10 +26,11 @@ class Block:
     """The searchable arrays of one namespace.
 
     One entry per document: `seq`, `ordinal`, `tokens`, `dated_tokens`, `said_at` (int64), `offset`
-    (int32 minutes), `session`, `speaker`, `role`, `kind` (int32 numbers of `sessions.names` and so
-    on), `alive` (bool). One entry per time that a document mentions, in the order of documents:
-    `event_from`, `event_to` (int64 microseconds), `event_doc` (int32). One entry per slot of
-    `lanes`: `lengths(reach)`, float32, the words in the turn and `reach` neighbours on each side.
+    (int32 minutes), `traits` (int32, see `memsieve.traits`), `session`, `speaker`, `role`, `kind`
+    (int32 numbers of `sessions.names` and so on), `alive` (bool). One entry per time that a
+    document mentions, in the order of documents: `event_from`, `event_to` (int64 microseconds),
+    `event_doc` (int32). One entry per slot of `lanes`: `lengths(reach)`, float32, the words in the
+    turn and `reach` neighbours on each side.
     """
 
     def __init__(self, dimensions: int) -> None:
@@ -46,6 +47,8 @@ class Block:
         self._said_at, self._offset = Column(np.int64), Column(np.int32)
         self._session, self._speaker = Column(np.int32), Column(np.int32)
         self._role, self._kind = Column(np.int32), Column(np.int32)
+        self._traits = Column(np.int32)
+        self._terms, self._terms_end = Column(np.uint32), Column(np.int64)
         self._words = Column(np.float32)
         self._alive = Column(np.bool_)
         self._event_from, self._event_to = Column(np.int64), Column(np.int64)
@@ -68,6 +71,7 @@ class Block:
     role = property(lambda self: self._role.values)
     kind = property(lambda self: self._kind.values)
     alive = property(lambda self: self._alive.values)
+    traits = property(lambda self: self._traits.values)
     event_from = property(lambda self: self._event_from.values)
     event_to = property(lambda self: self._event_to.values)
     event_doc = property(lambda self: self._event_doc.values)
@@ -95,6 +99,22 @@ class Block:
     @property
     def all_alive(self) -> bool:
         return self.n_alive == len(self)
+
+    def terms(self, docs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The words of some documents: uint32 hashes one after another, and where each begins.
+
+        Gives terms (m,) and starts (len(docs) + 1,).
+        """
+        ends = self._terms_end.values[docs]
+        begins = np.where(docs > 0, self._terms_end.values[docs - 1], 0)
+        starts = np.append(0, np.cumsum(ends - begins))
+        at = np.repeat(begins - starts[:-1], ends - begins) + np.arange(starts[-1])
+        return self._terms.values[at], starts
+
+    def frequency(self, term: int) -> int:
+        """How many living documents hold a term."""
+        docs = self.postings.find(term)[0]
+        return docs.size if self.all_alive else int(np.count_nonzero(self.alive[docs]))
 
     def nbytes(self) -> int:
         """Memory of the arrays, in bytes, growth room not counted."""
@@ -138,6 +158,9 @@ class Block:
             (self._role, self.roles.codes(added.role)),
             (self._kind, self.kinds.codes(added.kind)),
             (self._words, added.lengths),
+            (self._traits, added.traits),
+            (self._terms, added.terms),
+            (self._terms_end, self._terms.size + np.cumsum(added.lengths)),
             (self._alive, np.ones(len(added.seq), bool)),
             (self._event_from, added.event_from),
             (self._event_to, added.event_to),

@@ -28,13 +28,15 @@ class LexicalScores:
     """BM25 scores of one question; higher is better, 0 where no word matches.
 
     windows: reach -> (n_slots,) float32, reach 0 being the turn itself; nameless: (n_slots,), the
-    turn view of the question without the speakers' names; session: (n_sessions,). Slots are those
-    of `Block.lanes`.
+    turn view of the question without the speakers' names; session: (n_sessions,); covered:
+    (n_slots,), the share of the question's words, without those names, that the turn holds, each
+    by its idf. Slots are those of `Block.lanes`.
     """
 
     windows: dict[int, np.ndarray]
     session: np.ndarray
     nameless: np.ndarray
+    covered: np.ndarray
 
 
 def bm25(block: Block, terms: np.ndarray, names: frozenset[int] = frozenset()) -> LexicalScores:
@@ -53,7 +55,8 @@ def bm25(block: Block, terms: np.ndarray, names: frozenset[int] = frozenset()) -
     values, counts = np.unique(terms, return_counts=True)
     for term, count in zip(values.tolist(), counts.tolist(), strict=True):
         scorer.add(term, float(count))
-    return LexicalScores(scorer.windows, scorer.session, scorer.nameless)
+    covered = scorer.covered / np.float32(max(scorer.idf_asked, 1e-9))
+    return LexicalScores(scorer.windows, scorer.session, scorer.nameless, covered)
 
 
 class _Scorer:
@@ -64,6 +67,8 @@ class _Scorer:
         self.session = np.zeros(len(block.sessions.names), np.float32)
         self.nameless = np.zeros(n_slots, np.float32) if names else self.windows[0]
         self.counts = np.zeros(n_slots, np.float32)
+        self.covered = np.zeros(n_slots, np.float32)
+        self.idf_asked = 0.0
 
     def add(self, term: int, weight: float) -> None:
         docs, tf = self.block.postings.find(term)
@@ -71,10 +76,13 @@ class _Scorer:
         if not self.block.all_alive:
             living = slots >= 0
             docs, slots, tf = docs[living], slots[living], tf[living]
-        if not docs.size:
-            return
         n, df = self.block.n_alive, docs.size
         idf = weight * float(np.log(1 + (n - df + 0.5) / (df + 0.5)))
+        if term not in self.names:
+            self.idf_asked += idf / weight
+            self.covered[slots] += np.float32(idf / weight)
+        if not docs.size:
+            return
         own = self._gain(tf, self.block.lengths(0)[slots], 0, idf)
         self.windows[0][slots] += own
         if self.names and term not in self.names:

@@ -7,11 +7,13 @@ import numpy as np
 
 from memsieve.embed import Embedder
 from memsieve.search.block import Block
+from memsieve.search.wanted import Wanted, wanted
 from memsieve.search.windows import Window
 from memsieve.search.words import terms
 from memsieve.timeline.asking import Asked
 
 NOT_ASKED = Asked()
+_NOTHING_WANTED = Wanted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Question:
     terms, name_terms: uint32 word hashes of the question, and of the speakers it names;
     speakers: numbers of those speakers; vector: unit float32 (d,), of the question without
     their names, or None without an embedder; asked: what it says of time; window: the stretches of
-    time that it is about, None for none.
+    time that it is about, None for none; wanted: the kind of answer that it asks for.
     """
 
     text: str
@@ -31,6 +33,7 @@ class Question:
     vector: np.ndarray | None
     asked: Asked = NOT_ASKED
     window: Window | None = None
+    wanted: Wanted = _NOTHING_WANTED
 
 
 def read(
@@ -56,7 +59,7 @@ def read(
     vector = None
     if embedder.dimensions:
         vector = embedder.embed([_without(text, [block.speakers.names[n] for n in speakers])])[0]
-    return Question(whole, found, named, frozenset(speakers), vector, asked, window)
+    return Question(whole, found, named, frozenset(speakers), vector, asked, window, wanted(whole))
 
 
 def _without(text: str, names: list[str]) -> str:
