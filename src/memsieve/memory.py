@@ -1,6 +1,7 @@
 """The facade: one object that remembers, recalls and forgets."""
 
 import builtins
+import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,11 +18,14 @@ from memsieve.chronology import Chronology, chronology
 from memsieve.embed import Embedder, from_spec
 from memsieve.errors import NotFoundError, ParameterError
 from memsieve.intake import Addable, Analyst, as_message, as_moment
-from memsieve.recall import Recaller, Request, Scorer
+from memsieve.recall import Recaller, Request, Scorer, Weighed
 from memsieve.recollection import Recollection
-from memsieve.settling import settled_embedder, settled_timeline
+from memsieve.score.policy import Policy
+from memsieve.score.policy import load as load_policy
+from memsieve.settling import settled_embedder, settled_policy, settled_timeline
 from memsieve.store import SQLite
 from memsieve.store.base import Event, Finding, Job
+from memsieve.store.recalls import RecallRow
 from memsieve.store.schema import MIGRATIONS
 from memsieve.timeline import Reader, read_interval
 from memsieve.types import NOTHING, Interval, Item, Message, Receipt
@@ -71,8 +75,11 @@ class Memory:
     count_tokens
         Counts tokens for budgets. None: tokens of the shipped WordPiece vocabulary, counted
         once when an item is written. Another counter is called at every recall.
+    policy
+        What scores candidates: the name of a shipped policy, a policy file, or a `Policy`. None:
+        the one that the file has adopted, else the shipped default.
     scorer
-        Turns features into scores. None: the equal-weight standardised sum.
+        Anything else that turns features into scores, in place of a policy.
     timeout_s
         How long a write waits for other writers.
     actor
@@ -85,7 +92,9 @@ class Memory:
     ------
     StoreError, EmbedderMismatchError, ParameterError
         If the file cannot be opened, was made with another embedder, or has its times from
-        another reader.
+        another reader; if both a policy and a scorer are given.
+    NotFoundError, FormatError
+        If `policy` names nothing, or a file that is no policy.
     """
 
     def __init__(
@@ -96,6 +105,7 @@ class Memory:
         embedder: Embedder | str | None = None,
         timeline: Reader | str | None = None,
         count_tokens: Callable[[str], int] | None = None,
+        policy: Policy | str | Path | None = None,
         scorer: Scorer | None = None,
         timeout_s: float = 30.0,
         actor: str = "library",
@@ -106,11 +116,15 @@ class Memory:
         self.namespace = _named(namespace)
         self._actor = actor
         self._lock = threading.RLock()
-        self._count_tokens, self._scorer = count_tokens, scorer
+        if policy is not None and scorer is not None:
+            raise ParameterError("give a policy or a scorer, not both")
+        chosen = load_policy(policy) if isinstance(policy, str | Path) else policy
+        self._count_tokens = count_tokens
         given = from_spec(embedder) if isinstance(embedder, str) else embedder
         reader = readers.from_spec(timeline) if isinstance(timeline, str) else timeline
         self._store = SQLite(path, timeout_s=timeout_s)
         try:
+            self._scorer: Scorer = scorer or chosen or settled_policy(self._store)
             self._use(
                 settled_embedder(self._store, given, adopt=adopt),
                 settled_timeline(self._store, reader),
@@ -139,6 +153,16 @@ class Memory:
     def timeline_reader(self) -> Reader:
         """What reads times out of texts here."""
         return self._analyst.timeline
+
+    @property
+    def scorer(self) -> Scorer:
+        """What scores candidates here: a `Policy`, unless another scorer was given."""
+        return self._scorer
+
+    @property
+    def policy(self) -> str:
+        """The name of what scores candidates here."""
+        return str(getattr(self._scorer, "name", type(self._scorer).__name__))
 
     def close(self) -> None:
         """Close the file."""
@@ -257,6 +281,7 @@ class Memory:
         neighbours: int = 0,
         cite: bool = False,
         dates: bool = True,
+        track: bool = False,
         namespace: str | None = None,
     ) -> Recollection:
         """Select what answers a question, inside a budget.
@@ -290,6 +315,9 @@ class Memory:
             Number the lines of `context()`, so that an answer can name its evidence.
         dates
             Put the date that relative words mean behind them: "yesterday [7 May]".
+        track
+            Keep what was weighed in the file, so that `feedback` can judge this recall at any time
+            and from any process. Without it, only the last recalls of this process can be judged.
 
         Raises
         ------
@@ -324,9 +352,78 @@ class Memory:
         )
         with self._lock:
             found = self._recaller.recall(self._known(namespace), request)
+            if track and (row := self._recaller.recalled(found.id)) is not None:
+                self._store.keep_recall(row)
             # Afterwards, for the recall itself may have followed a move that others made.
             self._store.require_embedder(self.embedder.identity)
         return found
+
+    def feedback(
+        self, recall_id: str, used: str | Sequence[str] = (), *, reward: float | None = None
+    ) -> None:
+        """Say what a recall was worth; `memsieve train policy --from-feedback` learns from it.
+
+        Stored in the file: the candidates of the recall with their features, never the question.
+        Saying it again replaces what was said before.
+
+        Parameters
+        ----------
+        recall_id
+            `Recollection.id`.
+        used
+            Ids of the items that answered: hits, or candidates that were left out.
+        reward
+            How good the whole selection was, from -1 to 1, where no single item can be named or
+            beside them.
+
+        Raises
+        ------
+        NotFoundError
+            If the recall was neither tracked nor among the last of this process.
+        ParameterError
+            If nothing is said, an item was not weighed by that recall, or `reward` is outside
+            its range.
+        """
+        ids = [used] if isinstance(used, str) else _several(used)
+        if reward is not None and (isinstance(reward, bool) or not -1 <= reward <= 1):
+            raise ParameterError(f"reward must be a number from -1 to 1, got {reward!r}")
+        if not ids and reward is None:
+            raise ParameterError("feedback needs the ids of used items, a reward, or both")
+        row = self._recaller.recalled(recall_id)
+        known = self._store.weighed(recall_id)
+        if not known and row is None:
+            raise NotFoundError(
+                f"no recall {recall_id!r} is known: judge one of the last of this process, or"
+                " recall with track=True"
+            )
+        if not known and row is not None:
+            known = {item.id: item.seq for item in self._store.items(row.seqs.tolist())}
+        if strange := [id_ for id_ in ids if id_ not in known]:
+            raise ParameterError(f"the recall {recall_id} did not weigh the item {strange[0]!r}")
+        self._store.judge_recall(recall_id, [known[id_] for id_ in ids], reward, row)
+
+    def judged(self, *, namespace: str | None = None) -> builtins.list[RecallRow]:
+        """Every recall with feedback, oldest first; None for those of all namespaces."""
+        return self._store.judged_recalls(None if namespace is None else self._known(namespace))
+
+    def adopt(self, policy: Policy) -> None:
+        """Let this file go by a policy from now on, wherever no other is named."""
+        self._store.set_meta("policy", json.dumps(policy.to_json(), ensure_ascii=False))
+        with self._lock:
+            self._scorer = policy
+            self._use(self.embedder, self.timeline_reader)
+
+    def weigh(
+        self, question: str, *, now: datetime | str | None = None, namespace: str | None = None
+    ) -> Weighed:
+        """The candidates of a question with their features, as `recall` sees them before scoring.
+
+        For training a policy, and for looking at what one had to go by.
+        """
+        at = as_moment(now)
+        request = Request(question, until=_next_second(at), clock=at or _here_and_now())
+        with self._lock:
+            return self._recaller.weigh(self._known(namespace), request)
 
     def _interval(self, given: When, clock: datetime) -> Interval:
         """What `during` means: see `recall`."""
@@ -619,6 +716,7 @@ class Memory:
             "schema": len(MIGRATIONS),
             "embedder": self.embedder.identity,
             "timeline": self.timeline_reader.identity,
+            "policy": self.policy,
             "unread_times": self._store.unread_times(),
             "file_bytes": self._store.nbytes(),
             "loaded_bytes": self._recaller.blocks.loaded(),

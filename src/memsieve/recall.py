@@ -1,5 +1,6 @@
 """The read path: question, candidates, features, score, selection, hits."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -34,9 +35,12 @@ from memsieve.search.blocks import Blocks
 from memsieve.search.candidates import POOL
 from memsieve.search.candidates import Found as FoundDocs
 from memsieve.search.lanes import GAP
+from memsieve.search.question import Question
 from memsieve.search.windows import DAY, Window, inside, meeting
 from memsieve.select import Budget, Candidates, Selection, Selector, TopK, Windows
 from memsieve.store.base import Store
+from memsieve.store.ids import new_ids
+from memsieve.store.recalls import RecallRow
 from memsieve.timeline import Reader
 from memsieve.timeline.asking import Asked, ask
 from memsieve.timeline.verbs import with_forms
@@ -49,6 +53,8 @@ _N_LEFT_OUT = 5
 _N_SESSIONS = 20
 _OUTSIDE = "outside"
 _EVENT_POOL = 30
+_N_RECENT = 64
+_N_KEPT = 120
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY = _EPOCH.toordinal()
 
@@ -171,8 +177,22 @@ class Layout:
         return cost
 
 
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """The candidates of a request before they are scored.
+
+    features: one row for each of `found.docs`; timing: what the question's times come to.
+    """
+
+    block: Block
+    question: Question
+    found: FoundDocs
+    features: Features
+    timing: Timing
+
+
 class Recaller:
-    """Answers requests over one store; holds no state besides the loaded blocks."""
+    """Answers requests over one store; holds the loaded blocks and what was recalled last."""
 
     def __init__(
         self,
@@ -188,9 +208,45 @@ class Recaller:
         self._scorer = scorer or StandardisedSum()
         self.blocks = Blocks(store, embedder.dimensions)
         self._layout = Layout(self._count)
+        self._recent: OrderedDict[str, RecallRow] = OrderedDict()
 
     def recall(self, namespace: str, request: Request) -> Recollection:
-        """Find, score and select what answers the request."""
+        """Find, score and select what answers the request; it can be judged by its id."""
+        weighed = self.weigh(namespace, request)
+        scores = self._scored(weighed, request)
+        answer = replace(self._answer(weighed, scores, request), id=new_ids(1)[0])
+        self._recent[answer.id] = self._row(namespace, weighed, scores, answer)
+        while len(self._recent) > _N_RECENT:
+            self._recent.popitem(last=False)
+        return answer
+
+    def recalled(self, id_: str) -> RecallRow | None:
+        """What one of the last recalls weighed, its best candidates; None if it is forgotten."""
+        return self._recent.get(id_)
+
+    def _row(
+        self, namespace: str, weighed: Weighed, scores: Scores, answer: Recollection
+    ) -> RecallRow:
+        seqs = weighed.block.seq[weighed.found.docs]
+        rank = {hit.item.seq: hit.rank for hit in answer}
+        ranks = np.array([rank.get(seq, 0) for seq in seqs.tolist()], dtype=np.int64)
+        order = np.argsort(-scores.values, kind="stable")
+        kept = order[(np.arange(order.size) < _N_KEPT) | (ranks[order] > 0)]
+        return RecallRow(
+            id=answer.id,
+            namespace=namespace,
+            at=datetime.now(UTC),
+            policy=str(getattr(self._scorer, "name", type(self._scorer).__name__)),
+            names=weighed.features.names,
+            seqs=seqs[kept],
+            ranks=ranks[kept],
+            scores=scores.values[kept],
+            values=weighed.features.values[kept],
+            used=np.zeros(kept.size, bool),
+        )
+
+    def weigh(self, namespace: str, request: Request) -> Weighed:
+        """Find the candidates of a request and their features, without scoring them."""
         block = self.blocks.get(namespace, request.as_of)
         allowed = self._allowed(namespace, block, request)
         asked = ask(request.question, request.clock, self._timeline)
@@ -203,26 +259,22 @@ class Recaller:
         question = read(request.question, block, self._embedder, asked, window)
         found = find(block, question, allowed, request.pool, beside=request.neighbours)
         found = found.with_docs(block, question, block.documents(found_time.evidence))
-        docs = found.docs
-        scores = self._scorer.score(features(block, question, found))
-        if found_time.evidence:
-            scores = _raised(scores, np.isin(block.seq[docs], found_time.evidence))
+        return Weighed(block, question, found, features(block, question, found), found_time)
+
+    def _scored(self, weighed: Weighed, request: Request) -> Scores:
+        block, docs, window = weighed.block, weighed.found.docs, weighed.question.window
+        scores = self._scorer.score(weighed.features)
+        if weighed.timing.evidence:
+            scores = _raised(scores, np.isin(block.seq[docs], weighed.timing.evidence))
         if window is not None and request.during is not None and request.window == "soft":
             scores = _demoted(scores, inside(block, window, docs))
-        return self._answer(block, found, scores, request, found_time.computed, asked.wants_order)
+        return scores
 
-    def _answer(
-        self,
-        block: Block,
-        found: FoundDocs,
-        scores: Scores,
-        request: Request,
-        computed: tuple[Computed, ...],
-        by_event: bool,
-    ) -> Recollection:
+    def _answer(self, weighed: Weighed, scores: Scores, request: Request) -> Recollection:
         """Select under the budget and gather what a reader of the answer wants to know."""
+        block, found, by_event = weighed.block, weighed.found, weighed.question.asked.wants_order
         docs, seqs = found.docs, block.seq[found.docs]
-        computed, room = self._room(computed, request.budget_tokens)
+        computed, room = self._room(weighed.timing.computed, request.budget_tokens)
         is_costed = room is not None or request.neighbours > 0
         # Only a counter of the caller's, which may not add up over words, and an order of events
         # need the texts of all candidates.

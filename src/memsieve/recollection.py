@@ -134,7 +134,8 @@ class Recollection:
     that were not picked, `reasons` saying why, in the same order; n_candidates: how many were
     weighed; tokens: length of `context()` as `count_tokens` counts; computed: lengths of time that
     the question asked for, which end the context; by_event: it asked for an order, so the context
-    goes by when things happened; dates: relative words have their dates beside them.
+    goes by when things happened; dates: relative words have their dates beside them; id: by which
+    `Memory.feedback` judges it.
     """
 
     question: str
@@ -149,6 +150,7 @@ class Recollection:
     computed: tuple[Computed, ...] = ()
     by_event: bool = False
     dates: bool = False
+    id: str = ""
 
     def context(self) -> str:
         """The hits as text for a prompt: in time order, dated, never over the token budget."""

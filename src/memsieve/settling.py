@@ -1,9 +1,10 @@
-"""What a file and whoever opens it must agree on: its embedder, and its reader of time."""
+"""What a file and whoever opens it must agree on: embedder, reader of time, policy."""
 
 import logging
 
 from memsieve.embed import Embedder, Static, from_spec
-from memsieve.errors import EmbedderMismatchError, ParameterError
+from memsieve.errors import EmbedderMismatchError, FormatError, ParameterError
+from memsieve.score.policy import DEFAULT, Policy, load, parse
 from memsieve.store import SQLite
 from memsieve.timeline import DEFAULT_TIMELINE, Reader
 from memsieve.timeline import from_spec as reader_from_spec
@@ -83,3 +84,18 @@ def _remembered_timeline(store: SQLite, held: str | None) -> Reader:
             f"{store.path} has its times from the timeline {held}, which cannot be made from"
             " its name: pass it as timeline=, or run 'memsieve reindex --time --timeline SPEC'"
         ) from error
+
+
+def settled_policy(store: SQLite) -> Policy:
+    """The policy that the file has adopted, else the shipped default.
+
+    One that cannot be read, as after a newer version has adopted it, is passed over with a warning:
+    a policy decides what is recalled first, never whether anything is.
+    """
+    held = store.meta("policy")
+    if held is not None:
+        try:
+            return parse(held, f"the policy of {store.path}")
+        except FormatError as error:
+            log.warning("%s: recalls go by the default until another is adopted", error)
+    return load(DEFAULT)

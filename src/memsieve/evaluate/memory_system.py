@@ -11,6 +11,7 @@ from memsieve.evaluate.scopes import Scope
 from memsieve.memory import Memory
 from memsieve.recall import Scorer
 from memsieve.recollection import Recollection
+from memsieve.score.policy import Policy
 
 _NAMESPACE = "scope"
 
@@ -22,8 +23,8 @@ class MemorySystem:
     ----------
     embedder
         As `Memory` takes it; None is the shipped static model.
-    scorer
-        As `Memory` takes it; None is the untrained default.
+    policy, scorer
+        As `Memory` takes them; neither is the shipped default.
     timeline
         As `Memory` takes it; "none" measures without any reading of time.
     """
@@ -32,17 +33,18 @@ class MemorySystem:
         self,
         *,
         name: str = "memsieve",
-        policy: str = "equal-views",
+        policy: Policy | str | None = None,
         embedder: Embedder | str | None = None,
         scorer: Scorer | None = None,
         timeline: str | None = None,
     ) -> None:
-        self.name, self.policy = name, policy
+        self.name = name
         self._given, self._scorer, self._timeline = embedder, scorer, timeline
+        self._policy = policy
         self._folder = tempfile.TemporaryDirectory(prefix="memsieve-bench-")
         self._scopes = 0
         self._memory = self._fresh()
-        self.embedder = self._memory.embedder.identity
+        self.embedder, self.policy = self._memory.embedder.identity, self._memory.policy
 
     def _fresh(self) -> Memory:
         self._scopes += 1
@@ -50,6 +52,7 @@ class MemorySystem:
             Path(self._folder.name) / f"{self._scopes}.db",
             namespace=_NAMESPACE,
             embedder=self._given,
+            policy=self._policy,
             scorer=self._scorer,
             timeline=self._timeline,
         )
