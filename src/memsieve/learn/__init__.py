@@ -1,0 +1,1 @@
+"""Learning what a candidate is worth from questions whose answers are graded."""
