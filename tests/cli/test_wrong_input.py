@@ -98,7 +98,7 @@ WRONG = [
     (
         ["bench", "QUESTIONLESS", "--system", "oracle"],
         2,
-        "--system must be one of memsieve, memsieve-timeless, random",
+        "--system must be one of memsieve, memsieve-untrained, memsieve-timeless",
     ),
     (
         ["bench", "QUESTIONLESS", "--budgets", "1k"],

@@ -9,6 +9,7 @@ from memsieve.cli import (
     commands_bench,
     commands_care,
     commands_carry,
+    commands_learn,
     commands_read,
     commands_time,
     commands_write,
@@ -67,6 +68,19 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None], str], ...] = (
     (_CARE, "check", commands_care.check, "memsieve check --fix"),
     (_CARE, "stats", commands_care.stats, "memsieve stats --json"),
     (_CARE, "reindex", commands_care.reindex, "memsieve reindex --embedder static"),
+    (
+        _CARE,
+        "feedback",
+        commands_learn.feedback,
+        "memsieve feedback 01a218bb-9961-7000-a188-921f987fabb2 --used"
+        " 019cad1e-5f2c-7000-8d3a-0b1f6a2c9e44",
+    ),
+    (
+        _CARE,
+        "train",
+        commands_learn.train,
+        "memsieve train policy conversations/ --out mine.json",
+    ),
     (_CARE, "bench", commands_bench.bench, "memsieve bench conversations/ --json figures.json"),
 )
 for _panel, _name, _function, _example in _COMMANDS:

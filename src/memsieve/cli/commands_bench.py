@@ -2,7 +2,7 @@
 
 import json as json_text
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from memsieve.embed import Embedder
     from memsieve.evaluate import Comparison, Dataset, Report, System
 
-SYSTEMS = ("memsieve", "memsieve-timeless", "random", "recency", "bm25", "bm25+dense")
+SYSTEMS = (
+    "memsieve",
+    "memsieve-untrained",
+    "memsieve-timeless",
+    "random",
+    "recency",
+    "bm25",
+    "bm25+dense",
+)
 _BUDGETS = "250,500,1000,2000,4000"
 
 
@@ -25,13 +33,21 @@ def bench(
     door: Door,
     path: Annotated[Path, typer.Argument(metavar="PATH", help="The data set, a file or folder.")],
     dataset: Annotated[
-        str, typer.Option(metavar="NAME", help="auto, bfcl, conversations or locomo.")
+        str, typer.Option(metavar="NAME", help="auto, bfcl, conversations, locomo or tau2.")
     ] = "auto",
     system: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
             help=f"What to measure, of {', '.join(SYSTEMS)}; repeatable. Default: all.",
+        ),
+    ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="POLICY",
+            help="What scores in memsieve: a shipped policy or a file; repeatable, each is measured"
+            " as a system of its own. Default: default.",
         ),
     ] = None,
     categories: Annotated[
@@ -74,7 +90,11 @@ def bench(
     data = evaluate.load(path, dataset)
     with ExitStack() as stack:
         embedder = door.named_embedder(door.embedder)
-        systems = [stack.enter_context(closing(_system(name, embedder))) for name in names]
+        systems = [
+            stack.enter_context(closing(one))
+            for name in names
+            for one in _systems(name, embedder, policy or [])
+        ]
         comparison = evaluate.compare(
             systems,
             data,
@@ -98,6 +118,20 @@ def _chosen(given: Sequence[str] | None) -> list[str]:
     return [name for name in SYSTEMS if name in asked or "all" in asked]
 
 
+def _systems(name: str, embedder: "Embedder | None", policies: Sequence[str]) -> "Iterator[System]":
+    """Fresh systems under a name: memsieve once for each policy."""
+    from memsieve.evaluate.memory_system import MemorySystem
+    from memsieve.score.policy import load
+
+    if name != "memsieve" or not policies:
+        yield _system(name, embedder)
+        return
+    for given in dict.fromkeys(policies):
+        policy = load(given)
+        shown = name if len(policies) == 1 else f"{name}:{policy.name}"
+        yield MemorySystem(name=shown, embedder=embedder, policy=policy)
+
+
 def _system(name: str, embedder: "Embedder | None") -> "System":
     """A fresh system; only those that use an embedder are given one."""
     from memsieve.embed import NoEmbedder
@@ -107,6 +141,9 @@ def _system(name: str, embedder: "Embedder | None") -> "System":
     words_only = NoEmbedder()
     made: dict[str, Callable[[], System]] = {
         "memsieve": lambda: MemorySystem(embedder=embedder),
+        "memsieve-untrained": lambda: MemorySystem(
+            name="memsieve-untrained", embedder=embedder, policy="equal"
+        ),
         "memsieve-timeless": lambda: MemorySystem(
             name="memsieve-timeless", embedder=embedder, timeline="none"
         ),

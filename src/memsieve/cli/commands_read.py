@@ -68,6 +68,18 @@ def recall(
             help="Put the dates that relative words mean behind them: yesterday [7 May].",
         ),
     ] = True,
+    track: Annotated[
+        bool,
+        typer.Option("--track", help="Keep what was weighed, for 'memsieve feedback'."),
+    ] = False,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY",
+            help="What scores: a shipped policy or a file. Default: the one that this memory has"
+            " adopted, else default.",
+        ),
+    ] = None,
     context: Annotated[
         bool,
         typer.Option(
@@ -84,7 +96,7 @@ def recall(
     With time: memsieve recall 'What did Ana plan?' --during 'last spring' --now 2026-03-02
     """
     clock, then = when("--now", now), when("--as-of", as_of)
-    with door.memory() as memory:
+    with door.memory(policy=policy) as memory:
         meant = stretch("--during", during, clock or then, memory.timeline_reader)
         found = memory.recall(
             question,
@@ -104,6 +116,7 @@ def recall(
             neighbours=neighbours,
             cite=cite,
             dates=dates,
+            track=track,
             namespace=door.namespace,
         )
         others = elsewhere(memory.namespace, memory.namespaces()) if not found else ""

@@ -55,7 +55,9 @@ class Door:
     def _given(self) -> str | None:
         return self.db if self.db is not None else os.environ.get("MEMSIEVE_DB") or None
 
-    def memory(self, *, makes: bool = False, embeds: bool = True) -> "Memory":
+    def memory(
+        self, *, makes: bool = False, embeds: bool = True, policy: str | None = None
+    ) -> "Memory":
         """Open the memory; with `makes`, a missing file is made.
 
         Without `embeds` the embedder that the file was made with is only named, not loaded, and
@@ -88,7 +90,14 @@ class Door:
                 " --db names another"
             )
         name = "default" if self.namespace is None else self.namespace
-        return Memory(path, namespace=name, embedder=embedder, timeline=timeline, actor="cli")
+        return Memory(
+            path,
+            namespace=name,
+            embedder=embedder,
+            timeline=timeline,
+            policy=policy,
+            actor="cli",
+        )
 
     def named_embedder(self, spec: str | None) -> "Embedder | None":
         """The embedder of a spec or identity, with the key that the environment holds."""

@@ -27,6 +27,7 @@ def recollection(found: Recollection) -> dict[str, Any]:
     """Everything a recall gave, and the context it makes."""
     left_out = zip(found.left_out, found.reasons, strict=True)
     return {
+        "id": found.id,
         "question": found.question,
         "hits": [hit(one) for one in found],
         "sessions": [record(session) for session in found.sessions],
