@@ -37,7 +37,7 @@ from memsieve.search.candidates import Found as FoundDocs
 from memsieve.search.lanes import GAP
 from memsieve.search.question import Question
 from memsieve.search.windows import DAY, Window, inside, meeting
-from memsieve.select import Budget, Candidates, Selection, Selector, TopK, Windows
+from memsieve.select import Budget, Candidates, Distinct, Reason, Selection, Selector, TopK, Windows
 from memsieve.store.base import Store
 from memsieve.store.ids import new_ids
 from memsieve.store.recalls import RecallRow
@@ -154,6 +154,7 @@ class Layout:
         return Candidates(
             relevance=relevance,
             tokens=lines + number,
+            same=_alike(block, docs),
             # Turns of several sessions may tell of one day: slots tell them apart, see `Lanes`.
             position=block.ordinal[docs] if days is None else block.lanes.slot[docs],
             group=group,
@@ -279,7 +280,7 @@ class Recaller:
         # Only a counter of the caller's, which may not add up over words, and an order of events
         # need the texts of all candidates.
         texts = self._items(seqs) if is_costed and (by_event or self._custom_count) else None
-        candidates = Candidates(relevance=scores.values)
+        candidates = Candidates(relevance=scores.values, same=_alike(block, docs))
         if is_costed:
             candidates = self._costed(block, docs, scores, request, texts, by_event)
         selection, rest = _select(candidates, request, room)
@@ -288,8 +289,7 @@ class Recaller:
         hits = _hits(items, picked + rest, seqs, scores)
         kept = [hit for hit in hits if hit.rank <= len(picked)]
         left = [
-            (hit, selection.trace.reason(rest[hit.rank - len(picked) - 1]))
-            for hit in hits[len(kept) :]
+            (hit, _reason(selection, rest[hit.rank - len(picked) - 1])) for hit in hits[len(kept) :]
         ]
         answer = Recollection(
             question=request.question,
@@ -416,12 +416,33 @@ def _select(
     selector: Selector = TopK()
     if request.neighbours:
         selector = Windows(selector, before=request.neighbours, after=request.neighbours)
+    selector = Distinct(selector)
     budget = request.budget if room is None else replace(request.budget, tokens=room)
     selection = selector.select(candidates, budget)
     left = np.ones(len(candidates.relevance), bool)
     left[list(selection.picked)] = False
     order = np.argsort(-candidates.relevance, kind="stable")
     return selection, order[left[order]][:_N_LEFT_OUT].tolist()
+
+
+def _reason(selection: Selection, i: int) -> str:
+    """Why a candidate was left out; what it repeats is named by the rank that readers see."""
+    trace = selection.trace
+    if trace.codes[i] != Reason.REPEATS:
+        return trace.reason(i)
+    repeated = int(trace.first[i])
+    if repeated not in selection.picked:
+        return "dropped: says the same as another that was left out"
+    return f"dropped: says the same as hit {selection.picked.index(repeated) + 1}"
+
+
+def _alike(block: Block, docs: np.ndarray) -> np.ndarray:
+    """Labels of documents, one for all that say the same: (n,).
+
+    The same text by the same speaker on the same day: stored twice, not said again.
+    """
+    key = (block.text_hash[docs], block.speaker[docs], block.local(docs) // DAY)
+    return np.unique(np.stack(key), axis=1, return_inverse=True)[1].reshape(-1)
 
 
 def _within(block: Block, window: Window, allowed: np.ndarray | None) -> np.ndarray:

@@ -42,6 +42,7 @@ def columns(turns: list[Turn], vectors: np.ndarray | None = None, first_seq: int
         lengths=np.array([len(w) for w in words], dtype=np.int64),
         codes=np.round(vectors * 127).astype(np.int8),
         scales=np.full(n, 1 / 127, np.float32),
+        text_hash=np.arange(n),
         n_events=np.zeros(n, np.int64),
         event_from=np.empty(0, np.int64),
         event_to=np.empty(0, np.int64),

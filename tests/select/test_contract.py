@@ -16,6 +16,7 @@ from memsieve.select import (
     MMR,
     Budget,
     Candidates,
+    Distinct,
     FacilityLocation,
     Knapsack,
     Reason,
@@ -29,6 +30,7 @@ from memsieve.select import (
 # A method is checked in each of these settings; a method without a line here fails a test.
 # Knapsack(exact=True) is not among them: it takes a budget of tokens alone and has its own tests.
 EXAMPLES = {
+    "Distinct": [Distinct(TopK()), Distinct(MMR()), Distinct(Windows(TopK(), 1, 1))],
     "FacilityLocation": [FacilityLocation()],
     "Knapsack": [Knapsack()],
     "MMR": [MMR(), MMR(balance=0), MMR(balance=1)],
@@ -66,6 +68,7 @@ def fields_of_candidates(draw, max_size=12):
         "position": arrays(draw, st.integers(-3, 9), n, np.int64),
         "group": arrays(draw, st.integers(0, 3), n, np.int64),
         "group_tokens": arrays(draw, st.integers(0, 12), 4, np.int64),
+        "same": arrays(draw, st.integers(0, 5), n, np.int64),
     }
 
 
@@ -174,6 +177,7 @@ def test_a_budget_of_nothing_buys_what_is_free_and_no_more(selector, limit):
         "similarity": np.eye(2),
         "position": [0, 5],
         "group": [0, 1],
+        "same": [0, 1],
     }
     found = selector.select(Candidates(**data), Budget(**{limit: 0}))
     free = () if limit == "items" or getattr(selector, "stop_at_first_misfit", False) else (1,)
@@ -183,12 +187,13 @@ def test_a_budget_of_nothing_buys_what_is_free_and_no_more(selector, limit):
 @every_selector
 def test_one_candidate_is_picked_if_it_fits_and_no_candidates_give_nothing(selector):
     one = Candidates(
-        relevance=[0.9], tokens=[7], similarity=[[1]], position=[0], group=[0], group_tokens=[3]
-    )
+        relevance=[0.9], tokens=[7], similarity=[[1]], position=[0], group=[0], group_tokens=[3],
+        same=[0],
+    )  # fmt: skip
     assert selector.select(one, budget_tokens=10).picked == (0,)
     assert selector.select(one, budget_tokens=9).picked == ()
     assert selector.select(one).picked == (0,)
-    none = Candidates(relevance=[], tokens=[], similarity=[], position=[], group=[])
+    none = Candidates(relevance=[], tokens=[], similarity=[], position=[], group=[], same=[])
     found = selector.select(none, budget_tokens=10)
     assert (found.picked, found.trace.table(), found.spent.items) == ((), [], 0)
 
@@ -197,14 +202,14 @@ def test_one_candidate_is_picked_if_it_fits_and_no_candidates_give_nothing(selec
 def test_equal_candidates_are_taken_by_index(selector):
     items = Candidates(
         relevance=[0.6] * 40, tokens=[5] * 40, similarity=np.eye(40), position=range(0, 400, 10),
-        group=[0] * 40,
+        group=[0] * 40, same=range(40),
     )  # fmt: skip
     assert selector.select(items, budget_tokens=152).picked == tuple(range(30))
 
 
 @every_selector
 def test_a_limit_needs_the_cost_that_it_limits(selector):
-    items = Candidates(relevance=[0.9], similarity=[[1]], position=[0], group=[0])
+    items = Candidates(relevance=[0.9], similarity=[[1]], position=[0], group=[0], same=[0])
     with pytest.raises(ParameterError, match=r"budget_tokens needs Candidates\.tokens"):
         selector.select(items, budget_tokens=5)
     with pytest.raises(ParameterError, match=r"budget_bytes needs Candidates\.bytes"):

@@ -166,6 +166,7 @@ def _columns(records: Sequence[Record], dimensions: int) -> Columns:
         lengths=np.array([len(row.terms) // 4 for row in rows], dtype=np.int64),
         codes=np.frombuffer(b"".join(row.codes for row in rows), np.int8).reshape(n, dimensions),
         scales=np.array([row.scale for row in rows], dtype=np.float32),
+        text_hash=np.arange(n),
         n_events=np.zeros(n, np.int64),
         event_from=np.empty(0, np.int64),
         event_to=np.empty(0, np.int64),

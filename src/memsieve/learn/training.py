@@ -1,6 +1,7 @@
 """Training a policy: steps along an objective, stopped by conversations that were put aside."""
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -88,15 +89,25 @@ class Trained:
     """What a training gave.
 
     policy: trained on everything; n_steps: how many steps it took; aside: for each example of the
-    training the scores by the policy that did not see its scope, empty without folds; curve:
-    steps -> figures on what was put aside; seconds: of the whole training.
+    training the scores by the policy that did not see its scope, empty without folds; by_scope:
+    these policies, each scope with the one that did not see it; curve: steps -> figures on what was
+    put aside; seconds: of the whole training.
     """
 
     policy: Policy
     n_steps: int
     aside: tuple[np.ndarray, ...]
+    by_scope: dict[str, Policy]
     curve: dict[int, Figures]
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """After some steps: the scores of each example, and the nets that gave those of each scope."""
+
+    scores: list[np.ndarray]
+    nets: dict[str, list[Net]]
 
 
 def heuristic(names: Named) -> np.ndarray:
@@ -146,17 +157,22 @@ def train(
     anchor = _weights_of(start, names)
     curve: dict[int, Figures] = {}
     aside: tuple[np.ndarray, ...] = ()
+    by_scope: dict[str, Policy] = {}
     n_steps = recipe.n_steps
     if stops_early:
         looks = _put_aside(examples, objective, recipe, anchor, n_folds, progress)
-        curve = {step: figures(examples, scores) for step, scores in looks.items()}
+        curve = {step: figures(examples, look.scores) for step, look in looks.items()}
         n_steps = max(curve, key=lambda step: curve[step].goal)
-        aside = tuple(looks[n_steps])
+        aside = tuple(looks[n_steps].scores)
+        by_scope = {
+            scope: joined(nets).policy(f"{name}, without {scope}", names)
+            for scope, nets in looks[n_steps].nets.items()
+        }
     last = replace(recipe, n_steps=max(n_steps, 1))
     nets = [_run(learned, objective, member, anchor, "all", progress) for member in _members(last)]
     net = _net(recipe, anchor) if not n_steps else joined(nets)
     policy = net.policy(name, names)
-    return Trained(policy, n_steps, aside, curve, perf_counter() - begin)
+    return Trained(policy, n_steps, aside, by_scope, curve, perf_counter() - begin)
 
 
 def _put_aside(
@@ -166,10 +182,9 @@ def _put_aside(
     anchor: np.ndarray,
     n_folds: int | None,
     progress: Progress | None,
-) -> dict[int, list[np.ndarray]]:
-    """Steps -> scores of every example by a policy that has not seen its scope."""
-    looks: dict[int, list[np.ndarray]] = {}
-    empty = np.empty(0)
+) -> dict[int, _Look]:
+    """Steps -> how every example is scored by a policy that has not seen its scope."""
+    looks: dict[int, _Look] = {}
     parts = folds(examples, n_folds)
     for n, part in enumerate(parts, 1):
         inside = [one for one in examples if one.scope not in part and one.teaches]
@@ -177,11 +192,13 @@ def _put_aside(
         if not inside:
             raise ParameterError(f"nothing is left to learn from without {', '.join(sorted(part))}")
 
-        def look(step: int, net: Net, held: list[int] = held) -> None:
-            scores = looks.setdefault(step, [empty] * len(examples))
+        def look(step: int, net: Net, held: list[int] = held, part: frozenset[str] = part) -> None:
+            seen = looks.setdefault(step, _Look([np.zeros(e.gold.size) for e in examples], {}))
             for i in held:
-                own = net.scores(examples[i].z) / recipe.n_members
-                scores[i] = scores[i] + own if scores[i].size else own
+                seen.scores[i] += net.scores(examples[i].z) / recipe.n_members
+            kept = deepcopy(net)
+            for scope in part:
+                seen.nets.setdefault(scope, []).append(kept)
 
         for member in _members(recipe):
             _run(inside, objective, member, anchor, f"fold {n} of {len(parts)}", progress, look)

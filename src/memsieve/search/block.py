@@ -25,12 +25,12 @@ _MINUTE = np.int64(60_000_000)  # microseconds
 class Block:
     """The searchable arrays of one namespace.
 
-    One entry per document: `seq`, `ordinal`, `tokens`, `dated_tokens`, `said_at` (int64), `offset`
-    (int32 minutes), `traits` (int32, see `memsieve.traits`), `session`, `speaker`, `role`, `kind`
-    (int32 numbers of `sessions.names` and so on), `alive` (bool). One entry per time that a
-    document mentions, in the order of documents: `event_from`, `event_to` (int64 microseconds),
-    `event_doc` (int32). One entry per slot of `lanes`: `lengths(reach)`, float32, the words in the
-    turn and `reach` neighbours on each side.
+    One entry per document: `seq`, `ordinal`, `tokens`, `dated_tokens`, `said_at`, `text_hash`
+    (int64), `offset` (int32 minutes), `traits` (int32, see `memsieve.traits`), `session`,
+    `speaker`, `role`, `kind` (int32 numbers of `sessions.names` and so on), `alive` (bool). One
+    entry per time that a document mentions, in the order of documents: `event_from`, `event_to`
+    (int64 microseconds), `event_doc` (int32). One entry per slot of `lanes`: `lengths(reach)`,
+    float32, the words in the turn and `reach` neighbours on each side.
     """
 
     def __init__(self, dimensions: int) -> None:
@@ -47,7 +47,7 @@ class Block:
         self._said_at, self._offset = Column(np.int64), Column(np.int32)
         self._session, self._speaker = Column(np.int32), Column(np.int32)
         self._role, self._kind = Column(np.int32), Column(np.int32)
-        self._traits = Column(np.int32)
+        self._traits, self._text_hash = Column(np.int32), Column(np.int64)
         self._terms, self._terms_end = Column(np.uint32), Column(np.int64)
         self._words = Column(np.float32)
         self._alive = Column(np.bool_)
@@ -72,6 +72,7 @@ class Block:
     kind = property(lambda self: self._kind.values)
     alive = property(lambda self: self._alive.values)
     traits = property(lambda self: self._traits.values)
+    text_hash = property(lambda self: self._text_hash.values)
     event_from = property(lambda self: self._event_from.values)
     event_to = property(lambda self: self._event_to.values)
     event_doc = property(lambda self: self._event_doc.values)
@@ -159,6 +160,7 @@ class Block:
             (self._kind, self.kinds.codes(added.kind)),
             (self._words, added.lengths),
             (self._traits, added.traits),
+            (self._text_hash, added.text_hash),
             (self._terms, added.terms),
             (self._terms_end, self._terms.size + np.cumsum(added.lengths)),
             (self._alive, np.ones(len(added.seq), bool)),

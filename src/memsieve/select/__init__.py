@@ -11,6 +11,7 @@ same answer.
 from memsieve.select.base import Greedy, Ranked, Selector
 from memsieve.select.budget import Budget, Spent
 from memsieve.select.candidates import Candidates
+from memsieve.select.distinct import Distinct
 from memsieve.select.facility_location import FacilityLocation
 from memsieve.select.knapsack import Knapsack
 from memsieve.select.mmr import MMR
@@ -24,6 +25,7 @@ __all__ = [
     "MMR",
     "Budget",
     "Candidates",
+    "Distinct",
     "FacilityLocation",
     "Greedy",
     "Knapsack",

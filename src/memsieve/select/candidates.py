@@ -38,6 +38,8 @@ class Candidates:
         positions differ by one inside the same group.
     group
         (n,) whole numbers: which session, file or lane a candidate belongs to.
+    same
+        (n,) whole numbers: candidates with one label say the same thing.
     group_tokens
         (n_groups,) one-off cost of opening a group, such as a date header per session:
         the first item picked of group g costs its tokens + group_tokens[g], every further
@@ -63,12 +65,13 @@ class Candidates:
     position: Array | None = None
     group: Array | None = None
     group_tokens: Array | None = None
+    same: Array | None = None
 
     def __post_init__(self) -> None:
         relevance = _relevance(self.relevance)
         self._keep("relevance", relevance)
         n = relevance.shape[0]
-        for name in ("tokens", "bytes", "position", "group"):
+        for name in ("tokens", "bytes", "position", "group", "same"):
             if getattr(self, name) is not None:
                 self._keep(name, _whole(name, getattr(self, name), relevance, size=n))
         for name in ("tokens", "bytes"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -193,6 +195,17 @@ class Ledger:
         """Exclude candidates for good, with the numbers that `reason` goes by."""
         self._note(which, reason, first, second)
         self.free[which] = False
+
+    def bar(self, which: Ints) -> None:
+        """Show dropped candidates as -inf to methods that rank before they ask what is free."""
+        relevance = self.items.relevance
+        barred = np.zeros(len(self.items), dtype=np.bool_)
+        barred[which] = True
+        xp = namespace(relevance)
+        never = xp.full_like(relevance, -xp.inf)
+        self.items = replace(
+            self.items, relevance=xp.where(like(barred, relevance), never, relevance)
+        )
 
     def _note(
         self,

@@ -61,9 +61,10 @@ class Columns:
     seq, ordinal, tokens, dated_tokens, traits: int64; said_at: int64 microseconds since 1970 UTC;
     offset: int64 minutes of the speaker's clock against UTC; session, speaker, role, kind: lists of
     str or None; terms: flat uint32 with `lengths` (n,) words per item; codes: (n, d) int8 with
-    `scales` (n,) float32; event_from, event_to: flat int64 microseconds of the times mentioned,
-    `UNKNOWN` where a bound is, with `n_events` (n,) per item. Superseded items are not among them.
-    `position` is the journal entry up to which the columns are complete.
+    `scales` (n,) float32; text_hash: int64, alike for the same text; event_from, event_to: flat
+    int64 microseconds of the times mentioned, `UNKNOWN` where a bound is, with `n_events` (n,) per
+    item. Superseded items are not among them. `position` is the journal entry up to which the
+    columns are complete.
     """
 
     position: int
@@ -82,6 +83,7 @@ class Columns:
     lengths: np.ndarray
     codes: np.ndarray
     scales: np.ndarray
+    text_hash: np.ndarray
     n_events: np.ndarray
     event_from: np.ndarray
     event_to: np.ndarray

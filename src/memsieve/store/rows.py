@@ -24,7 +24,7 @@ ITEM = """SELECT i.id, i.seq, n.name, i.kind, i.text, i.speaker, i.role, i.sessi
     FROM item i JOIN namespace n ON n.id = i.namespace"""
 COLUMNS = """SELECT i.seq, i.ordinal, i.tokens, coalesce(x.dated_tokens, 0), i.said_at,
     coalesce(i.offset_minutes, 0), coalesce(x.traits, 0), i.session, i.speaker, i.role, i.kind,
-    x.terms, x.codes, x.scale
+    x.terms, x.codes, x.scale, i.hash
     FROM item i JOIN item_index x ON x.seq = i.seq
     WHERE i.namespace = ? AND i.seq > ? AND i.invalid_at IS NULL ORDER BY i.seq"""
 # The cross join keeps the order of the loops: a namespace may be a small part of the file.
@@ -69,7 +69,7 @@ def columns_of(
         If the words of an item are damaged.
     """
     parts = [_arrays(rows, dimensions) for rows in pages] or [_arrays((), dimensions)]
-    numbers, strings, terms, lengths, codes, scales = zip(*parts, strict=True)
+    numbers, strings, terms, lengths, codes, scales, hashes = zip(*parts, strict=True)
     seq, ordinal, tokens, dated_tokens, said_at, offset, traits = np.concatenate(numbers, axis=1)
     n_events, event_from, event_to = _events(event_pages, seq)
     session, speaker, role, kind = (tuple(chain(*part)) for part in zip(*strings, strict=True))
@@ -90,6 +90,7 @@ def columns_of(
         lengths=np.concatenate(lengths),
         codes=np.concatenate(codes),
         scales=np.concatenate(scales),
+        text_hash=np.concatenate(hashes),
         n_events=n_events,
         event_from=event_from,
         event_to=event_to,
@@ -97,9 +98,9 @@ def columns_of(
 
 
 def _arrays(rows: Sequence[tuple[Any, ...]], dimensions: int) -> tuple[Any, ...]:
-    """One page: numbers (7, n), four lists of strings, words, their counts, codes, scales."""
-    cells = list(zip(*rows, strict=True)) if rows else [()] * 14
-    terms, codes, scales = cells[11:]
+    """One page: numbers (7, n), strings, words, their counts, codes, scales, hashes of texts."""
+    cells = list(zip(*rows, strict=True)) if rows else [()] * 15
+    terms, codes, scales, hashes = cells[11:]
     blank = bytes(dimensions)
     if any(len(words) % 4 for words in terms):
         raise StoreError(
@@ -113,6 +114,7 @@ def _arrays(rows: Sequence[tuple[Any, ...]], dimensions: int) -> tuple[Any, ...]
         np.array([len(words) // 4 for words in terms], dtype=np.int64),
         np.frombuffer(vectors, np.int8).reshape(len(rows), dimensions),
         np.array(scales, dtype=np.float32),
+        np.frombuffer(b"".join(bytes(held)[:8].ljust(8) for held in hashes), "<i8"),
     )
 
 
