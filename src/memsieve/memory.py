@@ -1,12 +1,13 @@
 """The facade: one object that remembers, recalls and forgets."""
 
 import builtins
-import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
+from math import nan
+from numbers import Real
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO, TypedDict, Unpack, overload
@@ -385,18 +386,20 @@ class Memory:
             its range.
         """
         ids = [used] if isinstance(used, str) else _several(used)
-        if reward is not None and (isinstance(reward, bool) or not -1 <= reward <= 1):
-            raise ParameterError(f"reward must be a number from -1 to 1, got {reward!r}")
+        if strange := [id_ for id_ in ids if not isinstance(id_, str)]:
+            raise ParameterError(f"used items are named by their ids, got {strange[0]!r}")
+        if reward is not None:
+            reward = _as_reward(reward)
         if not ids and reward is None:
             raise ParameterError("feedback needs the ids of used items, a reward, or both")
         row = self._recaller.recalled(recall_id)
         known = self._store.weighed(recall_id)
-        if not known and row is None:
-            raise NotFoundError(
-                f"no recall {recall_id!r} is known: judge one of the last of this process, or"
-                " recall with track=True"
-            )
-        if not known and row is not None:
+        if known is None:
+            if row is None:
+                raise NotFoundError(
+                    f"no recall {recall_id!r} is known: judge one of the last of this process, or"
+                    " recall with track=True"
+                )
             known = {item.id: item.seq for item in self._store.items(row.seqs.tolist())}
         if strange := [id_ for id_ in ids if id_ not in known]:
             raise ParameterError(f"the recall {recall_id} did not weigh the item {strange[0]!r}")
@@ -408,7 +411,7 @@ class Memory:
 
     def adopt(self, policy: Policy) -> None:
         """Let this file go by a policy from now on, wherever no other is named."""
-        self._store.set_meta("policy", json.dumps(policy.to_json(), ensure_ascii=False))
+        self._store.set_meta("policy", policy.text())
         with self._lock:
             self._scorer = policy
             self._use(self.embedder, self.timeline_reader)
@@ -758,6 +761,14 @@ def _several(given: Any) -> builtins.list[Any]:
     if isinstance(given, bytes | bytearray) or not isinstance(given, Iterable):
         raise ParameterError(f"expected text or a list, got {type(given).__name__}")
     return list(given)
+
+
+def _as_reward(given: Any) -> float:
+    """A number from -1 to 1, NumPy's included."""
+    value = nan if isinstance(given, bool) or not isinstance(given, Real) else float(given)
+    if not -1 <= value <= 1:
+        raise ParameterError(f"reward must be a number from -1 to 1, got {given!r}")
+    return value
 
 
 def _equal(**given: str | None) -> dict[str, str]:

@@ -6,6 +6,7 @@ one whole number.
 """
 
 import re
+import unicodedata
 
 import numpy as np
 
@@ -22,24 +23,26 @@ _BITS_OF_COUNT = 4
 # with a capital, so there `proper` counts nouns.
 _FIRST = frozenset(
     """
-    i me my mine myself i'm i've i'll i'd we us our ours ich mich mir mein meine meinen meiner wir
-    uns unser unsere
+    i me my mine myself i'm i've i'll i'd we us our ours ich mich mir mein meine meinen meiner
+    meinem meines wir uns unser unsere unseren unserem unserer
     """.split()  # noqa: SIM905
 )
 _SECOND = frozenset(
     """
-    you your yours yourself you're you've you'll you'd du dich dir dein deine deinen deiner ihr
-    euch euer eure
+    you your yours yourself you're you've you'll you'd du dich dir dein deine deinen deiner deinem
+    deines ihr euch euer eure euren eurem eurer
     """.split()  # noqa: SIM905
 )
-_WORD = re.compile(r"[^\W\d_]+(?:['’](?:m|ve|ll|d|re)\b)?")
+_WORD = re.compile(r"[^\W\d_]+(?:'(?:m|ve|ll|d|re)\b)?")
 _NUMBER = re.compile(
-    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|twice"
-    r"|couple|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn|zwölf|hundert)\b",
+    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six"
+    r"|seven|eigh|nine)teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|dozen|hundred|thousand"
+    r"|million|twice|couple|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn|elf|zwölf"
+    r"|zwanzig|dreißig|vierzig|fünfzig|hundert|tausend)\b",
     re.IGNORECASE,
 )
-_PROPER = re.compile(r"(?<!^)(?<![.!?\"] )\b[A-ZÀ-Ý][a-zà-ÿ]+")
-_QUOTE = re.compile(r"[\"“„«][^\"”“»]{2,80}[\"”“»]")
+_SENTENCE = re.compile(r"(?:^|[.!?…][\"”’')\]]*\s+|\n)\s*[\"“„‘'(\[*-]*")
+_QUOTE = re.compile(r"[\"“„«»][^\"”“»«]{2,80}[\"”“»«]")
 
 
 def traits(text: str) -> int:
@@ -51,22 +54,35 @@ def traits(text: str) -> int:
     >>> [int(count(bits, name)[0]) for name in COUNTS], [int(flag(bits, name)[0]) for name in FLAGS]
     ([2, 1, 1], [0, 0, 1, 1])
     """
-    found = _WORD.findall(text.lower().replace("’", "'"))
+    text = unicodedata.normalize("NFC", text)
     flags = (
         text.rstrip().endswith(("?", "？")),
         "?" in text or "？" in text,
         _NUMBER.search(text) is not None,
         _QUOTE.search(text) is not None,
     )
-    counts = (
-        len(_PROPER.findall(text)),
-        sum(word in _FIRST for word in found),
-        sum(word in _SECOND for word in found),
-    )
     bits = sum(flag << at for at, flag in enumerate(flags))
-    for n, counted in enumerate(counts):
+    for n, counted in enumerate(_counts(text)):
         bits |= min(counted, MOST) << (len(FLAGS) + n * _BITS_OF_COUNT)
     return bits
+
+
+def _counts(text: str) -> tuple[int, int, int]:
+    """The numbers of `COUNTS`."""
+    begins = {match.end() for match in _SENTENCE.finditer(text)}
+    proper = first = second = 0
+    for match in _WORD.finditer(text.replace("’", "'")):
+        word = match[0]
+        if len(word) > 1 and word[0].isupper():
+            if word[1] == "'":  # I'm
+                first += 1
+                continue
+            if word[1].isupper():  # the US
+                continue
+            proper += match.start() not in begins
+        first += word.lower() in _FIRST
+        second += word.lower() in _SECOND
+    return proper, first, second
 
 
 def flag(bits: np.ndarray, name: str) -> np.ndarray:

@@ -143,6 +143,8 @@ def _check(data: list[Path], out: str | None, *, from_feedback: bool, adopt: boo
         raise ParameterError(
             "--adopt goes with --from-feedback: use a policy file with memsieve.open(policy=FILE)"
         )
+    if out == "-":
+        raise ParameterError("--out must name a file: a policy is not written to the screen")
     if out is None and not adopt:
         raise ParameterError("say where to write the policy: --out FILE")
     require_room(files=[out])
@@ -164,13 +166,15 @@ def _data(
     from memsieve.learn.examples import examples
     from memsieve.learn.training import train as train_policy
 
+    objective, start = choice.objective(**options)
+    datasets = [evaluate.load(path) for path in paths]
+    choice.checked(datasets, folds, categories)
     found: list[Example] = []
     embedder = door.named_embedder(door.embedder)
-    for path in paths:
+    for path, data in zip(paths, datasets, strict=True):
         with bar(f"weighing {path.name}") as progress:
-            found += examples(evaluate.load(path), embedder=embedder, progress=progress)
+            found += examples(data, embedder=embedder, progress=progress)
     found = choice.of_categories(found, categories)
-    objective, start = choice.objective(**options)
     name = Path(out).stem if out else "trained"
     with bar_for_each() as moved:
         trained = train_policy(

@@ -6,7 +6,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from memsieve.errors import ParameterError
-from memsieve.learn.examples import Example
+from memsieve.evaluate.scopes import Dataset
+from memsieve.learn.examples import Example, checked_folds
 from memsieve.learn.group_relative import (
     BudgetRecall,
     GroupRelative,
@@ -40,6 +41,8 @@ def reward_named(name: str, budget_tokens: int) -> Reward:
         "answer": lambda: MemoryT1Parts(1.0, 0.0, 0.0),
         "grounding": lambda: MemoryT1Parts(0.0, 1.0, 0.0),
     }
+    if budget_tokens < 1:
+        raise ParameterError(f"the budget of a reward must be >= 1 token, got {budget_tokens}")
     if name not in rewards:
         raise ParameterError(f"the reward must be one of {', '.join(rewards)}, got {name!r}")
     return rewards[name]()
@@ -60,31 +63,47 @@ def objective(
     policy = None if start is None else load(start)
     if policy is not None and not isinstance(policy, Linear):
         raise ParameterError(f"only a linear policy can be started from, {start} is {policy.kind}")
+    worth = reward_named(reward, budget)
     if method == "group-relative":
-        return GroupRelative(reward_named(reward, budget)), policy
+        return GroupRelative(worth), policy
     if method not in _SUPERVISED:
         known = ", ".join(["group-relative", *_SUPERVISED])
         raise ParameterError(f"the method must be one of {known}, got {method!r}")
     return _SUPERVISED[method](), policy
 
 
-def of_categories(examples: Sequence[Example], categories: str | None) -> list[Example]:
-    """Those of the categories that a list with commas names; None for all.
+def checked(datasets: Sequence[Dataset], n_folds: int | None, categories: str | None) -> None:
+    """Refuse what the data cannot give, before the long work.
 
     Raises
     ------
     ParameterError
-        If a category is not among them.
+        If a category is not among them, or there are too few conversations to put some aside.
     """
-    if categories is None:
-        return list(examples)
-    wanted = {part.strip() for part in categories.split(",") if part.strip()}
-    known = {example.category for example in examples}
+    known = {name for data in datasets for name in data.categories}
+    wanted = known if categories is None else _listed(categories)
+    if not wanted:
+        raise ParameterError("name at least one category to learn from")
     if unknown := sorted(wanted - known):
         raise ParameterError(
             f"no question has the category {unknown[0]!r}, there are {', '.join(sorted(known))}"
         )
-    return [example for example in examples if example.category in wanted]
+    count = sum(
+        any(question.category in wanted for question in scope.questions)
+        for data in datasets
+        for scope in data.scopes
+    )
+    checked_folds(count, n_folds)
+
+
+def of_categories(examples: Sequence[Example], categories: str | None) -> list[Example]:
+    """Those of the categories that a list with commas names; None for all."""
+    wanted = None if categories is None else _listed(categories)
+    return [example for example in examples if wanted is None or example.category in wanted]
+
+
+def _listed(text: str) -> set[str]:
+    return {part.strip() for part in text.split(",") if part.strip()}
 
 
 def described(

@@ -128,10 +128,16 @@ def folds(examples: Sequence[Example], n_folds: int | None = None) -> list[froze
         If there are fewer than two scopes, or fewer than folds.
     """
     scopes = list(dict.fromkeys(example.scope for example in examples))
-    count = len(scopes) if n_folds is None else n_folds
-    if not 2 <= count <= len(scopes):
-        raise ParameterError(
-            f"to put conversations aside takes at least 2 and at most {len(scopes)} folds of"
-            f" {len(scopes)} conversations, got {count}"
-        )
+    count = checked_folds(len(scopes), n_folds)
     return [frozenset(scopes[i::count]) for i in range(count)]
+
+
+def checked_folds(n_scopes: int, n_folds: int | None) -> int:
+    """The number of folds, or the error that there are too few scopes for it."""
+    count = n_scopes if n_folds is None else n_folds
+    if not 2 <= count <= n_scopes:
+        raise ParameterError(
+            f"to put conversations aside takes at least 2 and at most {n_scopes} folds of"
+            f" {n_scopes} conversations, got {count}"
+        )
+    return count

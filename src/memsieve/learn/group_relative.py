@@ -58,6 +58,11 @@ class BudgetRecall:
 
     budget_tokens: int = 500
 
+    def __post_init__(self) -> None:
+        if self.budget_tokens < 1:
+            got = self.budget_tokens
+            raise ParameterError(f"BudgetRecall.budget_tokens must be >= 1, got {got}")
+
     def of(self, example: Example, chosen: np.ndarray) -> np.ndarray:
         gold = example.gold > 0
         return budget_reward(chosen, example.tokens, gold, self.budget_tokens, example.n_gold)

@@ -46,7 +46,10 @@ class LinearNet(Net):
 
 
 class MLPNet(Net):
-    """scores = z @ w + (tanh(z @ W + b) - tanh(b)) @ v; W starts small and random, v at zero."""
+    """scores = z @ w + (tanh(z @ W + b) - tanh(b)) @ v; W starts small and random.
+
+    b and v start at zero: the first scores are those of `start`.
+    """
 
     def __init__(self, start: np.ndarray, n_hidden: int, rng: np.random.Generator) -> None:
         d = start.size
@@ -54,7 +57,7 @@ class MLPNet(Net):
             np.array(start, dtype=np.float64),
             rng.normal(scale=0.3 / np.sqrt(d), size=(d, n_hidden)),
             np.zeros(n_hidden),
-            rng.normal(scale=0.1, size=n_hidden),
+            np.zeros(n_hidden),
         ]
 
     def scores(self, z: np.ndarray) -> np.ndarray:

@@ -25,9 +25,9 @@ class Objective(Protocol):
 class Listwise:
     """Softmax over the candidates against the evidence.
 
-    loss = -n_gold^(power - 1) sum over evidence of log softmax(scores). `power` 1 gives every
-    question the same weight, 2 every piece of evidence; between them questions with much evidence
-    are neither lost nor rule.
+    loss = -n_gold^(power - 1) times the mean over evidence of log softmax(scores). `power` 1 gives
+    every question the same weight, 2 every piece of evidence; between them questions with much
+    evidence are neither lost nor rule.
 
     References
     ----------

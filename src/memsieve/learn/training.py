@@ -74,6 +74,8 @@ class Recipe:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ParameterError(f"Recipe.{name} must be a whole number >= 1, got {value!r}")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise ParameterError(f"Recipe.seed must be a whole number >= 0, got {self.seed!r}")
         if self.kind == "linear" and self.n_members > 1:
             raise ParameterError("Recipe.n_members is for an mlp: linear policies add up to one")
         if not 0 < self.learning_rate <= 1:
@@ -169,8 +171,9 @@ def train(
             for scope, nets in looks[n_steps].nets.items()
         }
     last = replace(recipe, n_steps=max(n_steps, 1))
-    nets = [_run(learned, objective, member, anchor, "all", progress) for member in _members(last)]
-    net = _net(recipe, anchor) if not n_steps else joined(nets)
+    members = _members(last) if n_steps else []
+    nets = [_run(learned, objective, member, anchor, "all", progress) for member in members]
+    net = joined(nets) if n_steps else LinearNet(anchor)
     policy = net.policy(name, names)
     return Trained(policy, n_steps, aside, by_scope, curve, perf_counter() - begin)
 

@@ -30,6 +30,8 @@ FAMILIES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "words_around": "BM25 on the turn and three neighbours on each side",
             "words_before": "words_nameless of the turn before",
             "words_after": "words_nameless of the turn after",
+            "words_paired": "share, by idf, of the pairs of words that follow one another in the"
+            " question and stand within two words of each other in the turn: 0 to 1",
             "words_covered": "share of the question's words in the turn, by idf: 0 to 1",
         },
         "kin": {
@@ -164,6 +166,7 @@ class _Columns:
             "kin_close": kin.close,
             "kin_near": kin.near,
             "kin_head": kin.head,
+            "words_paired": kin.phrase,
         }
 
     def _meaning(self) -> dict[str, np.ndarray]:

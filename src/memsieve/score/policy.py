@@ -33,7 +33,7 @@ def _nothing() -> Mapping[str, Any]:
     return MappingProxyType({})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Policy(ABC):
     """What every learned policy has beside its weights.
 
@@ -85,17 +85,49 @@ class Policy(ABC):
             "measured": dict(self.measured),
         }
 
+    def text(self) -> str:
+        """What stands in its file.
+
+        Raises
+        ------
+        ParameterError
+            If what it says of itself is no JSON, or could not be read again.
+        """
+        try:
+            written = json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
+            parse(written, f"the policy {self.name!r}")
+        except (ValueError, TypeError) as error:
+            raise ParameterError(f"the policy {self.name!r} cannot be written: {error}") from error
+        return f"{written}\n"
+
     def save(self, path: str | Path) -> None:
-        """Write the file, complete or not at all."""
-        target = Path(path)
+        """Write the file, complete or not at all.
+
+        Raises
+        ------
+        ParameterError
+            As `text`.
+        OSError
+            If it cannot be written there.
+        """
+        target, text = Path(path), self.text()
         part = target.with_name(f"{target.name}.part")
-        part.write_text(
-            json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
-        part.replace(target)
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(target)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+
+    def __eq__(self, other: object) -> bool:
+        """Whether two policies say and weigh the same."""
+        return isinstance(other, Policy) and self.to_json() == other.to_json()
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.name))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Linear(Policy):
     """score[i] = sum over f of weight[f] * z[i, f]. O(n d).
 
@@ -137,7 +169,7 @@ class Linear(Policy):
         return {"weights": {name: _short(weight) for name, weight in self.weights.items()}}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MLP(Policy):
     """A linear score plus a hidden layer of tanh units.
 
@@ -220,12 +252,15 @@ def load(name: str | Path) -> Policy:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise FormatError(f"{path} is no policy: not UTF-8 ({error.reason})") from error
-    except OSError as error:
+        raise FormatError(
+            f"{path} is no policy: not UTF-8 ({error.reason}); name a file that 'memsieve train"
+            " policy' wrote"
+        ) from error
+    except (OSError, ValueError) as error:  # ValueError: what can be no path
         known = ", ".join(shipped())
+        why = getattr(error, "strerror", None) or "no path"
         raise NotFoundError(
-            f"no policy {str(name)!r}: name one of {known}, or a file that can be read"
-            f" ({error.strerror})"
+            f"no policy {str(name)!r}: name one of {known}, or a file that can be read ({why})"
         ) from error
     return parse(text, str(path))
 
@@ -255,12 +290,16 @@ def parse(text: str, where: str) -> Policy:
 def _of_json(given: Any) -> Policy:
     if not isinstance(given, dict) or given.get("format") != _FORMAT:
         raise ParameterError(f"it does not say 'format': {_FORMAT!r}")
-    if given.get("schema") != SCHEMA:
+    if type(given.get("schema")) is not int or given["schema"] != SCHEMA:
         raise ParameterError(
             f"it has the schema {given.get('schema')!r}, this memsieve reads {SCHEMA}"
         )
     about = {name: dict(given.get(name) or {}) for name in ("trained_on", "recipe", "measured")}
-    name, weights = str(given["name"]), dict(given["weights"])
+    name, weights = given["name"], given["weights"]
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise ParameterError("its name must be one line of text")
+    if not isinstance(weights, dict):
+        raise ParameterError("its weights must be an object of features and numbers")
     if given["kind"] == "linear":
         return Linear(name, weights, **about)
     if given["kind"] == "mlp":
@@ -270,10 +309,8 @@ def _of_json(given: Any) -> Policy:
 
 
 def _array(value: Any) -> np.ndarray:
-    array = np.array(value)
-    if array.dtype.kind not in "if":
-        raise ParameterError("its hidden layer must hold numbers, in rows of one length")
-    return array.astype(float)
+    """Numbers, or rows of numbers, as an array; what they are is checked with the rest."""
+    return np.array(value, dtype=object)
 
 
 def _refuse_constant(word: str) -> float:
@@ -290,15 +327,16 @@ def _check_names(who: str, weights: Mapping[str, float]) -> None:
 
 def _check_numbers(what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     """An array of finite numbers of a shape, or the error that names it."""
-    flat = np.array(value, dtype=object).ravel().tolist()
+    given = np.array(value, dtype=object)
+    flat = given.ravel().tolist()
     if any(isinstance(x, bool) or not isinstance(x, int | float | np.number) for x in flat):
-        raise ParameterError(f"{what} must hold numbers")
-    array = np.asarray(value, dtype=float)
-    if array.shape != shape:
-        raise ParameterError(f"{what} must have the shape {shape}, got {array.shape}")
-    if not (np.abs(array) <= _LARGEST).all():  # NaN is below nothing
+        raise ParameterError(f"{what} must hold numbers, in rows of one length")
+    if given.shape != shape:
+        raise ParameterError(f"{what} must have the shape {shape}, got {given.shape}")
+    # Before they become floats, which large whole numbers do not; NaN is below nothing.
+    if not all(abs(x) <= _LARGEST for x in flat):
         raise ParameterError(f"{what} must be finite and at most {_LARGEST:g} in size")
-    return array
+    return given.astype(float)
 
 
 def _short(number: float) -> float:

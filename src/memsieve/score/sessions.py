@@ -5,20 +5,28 @@ import numpy as np
 from memsieve.search.block import Block
 from memsieve.search.candidates import Found
 
+_WORDS = 0.5
+
 
 def score_sessions(block: Block, found: Found, turn_scores: np.ndarray) -> np.ndarray:
     """Score of every session: shape (n_sessions,), -inf for those without a candidate.
 
-    The standardised BM25 of the session plus the standardised score of its best candidate;
-    both over the sessions that hold a candidate.
+    ln of the sum of exp(score) over its candidates, so that several good turns count for more than
+    the best alone, plus half the standardised BM25 of the session, over the sessions that hold a
+    candidate. Scores are log-odds, as policies give them.
     """
     scores = np.full(len(block.sessions.names), -np.inf)
     session = block.session[found.docs]
     inside = session >= 0
-    best = scores.copy()
-    np.maximum.at(best, session[inside], turn_scores[inside])
-    held = np.flatnonzero(np.isfinite(best))
-    scores[held] = _standardised(found.lexical.session[held]) + _standardised(best[held])
+    if not inside.any():
+        return scores
+    highest = turn_scores[inside].max()
+    mass = np.zeros(scores.size)
+    np.add.at(mass, session[inside], np.exp(turn_scores[inside] - highest))
+    held = np.unique(session[inside])
+    # A turn more than e^700 times less likely than the best one has no mass left, yet a place.
+    likely = np.log(np.maximum(mass[held], np.finfo(float).tiny)) + highest
+    scores[held] = likely + _WORDS * _standardised(found.lexical.session[held])
     return scores
 
 

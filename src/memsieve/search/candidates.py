@@ -54,6 +54,9 @@ def find(
     many steps before and after each candidate are candidates too.
     """
     lexical = bm25(block, question.terms, question.name_terms)
+    if not len(block):
+        nothing = np.zeros(0, np.float32)
+        return Found(np.zeros(0, np.int64), lexical, nothing, nothing)
     if allowed is None and not block.all_alive:
         allowed = block.alive
     elif allowed is not None:

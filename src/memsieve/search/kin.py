@@ -6,8 +6,10 @@ meets each word of a text and keeps its best match. The vectors are those of the
 model, whatever embedder a memory has; a word without one matches only itself.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,15 +22,21 @@ CLOSE = 8
 """Index words in a row that may say one thing: about a sentence, stop words not counted."""
 
 
+BESIDE = 2
+"""Index words apart within which two words belong together."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kinship:
-    """How near n documents come to a question, each in [-1, 1], higher is nearer.
+    """How near n documents come to a question, each in [0, 1], higher is nearer.
 
     mean: (n,) over the words of the question, by idf, the cosine of the nearest word; sharp: the
     same of squared cosines, in which exact matches count more; close: the best `sharp` of any
     `CLOSE` words in a row, which a long text reaches only where it speaks of the matter; near:
     `mean` over the document and its two neighbours, each word taking the best of the three; head:
-    the nearest word to the one that names the kind of answer, zero if none does.
+    the nearest word to the one that names the kind of answer, zero if none does; phrase: of the
+    pairs of words that follow one another in the question, the share, by idf, whose two words stand
+    within `BESIDE` words of each other in the document.
     """
 
     mean: np.ndarray
@@ -36,6 +44,7 @@ class Kinship:
     close: np.ndarray
     near: np.ndarray
     head: np.ndarray
+    phrase: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,7 @@ def kinship(block: Block, question: Question, docs: np.ndarray) -> Kinship:
     head = terms(question.wanted.head or "")[:1]
     if not docs.size or not asked.size + head.size:
         nothing = np.zeros(docs.size)
-        return Kinship(nothing, nothing, nothing, nothing, nothing)
+        return Kinship(nothing, nothing, nothing, nothing, nothing, nothing)
     weights = (idf / max(idf.sum(), 1e-9)).astype(np.float32)
     around = np.stack([docs, block.lanes.beside(docs, -1), block.lanes.beside(docs, 1)])
     needed, back = np.unique(around, return_inverse=True)
@@ -94,12 +103,20 @@ def kinship(block: Block, question: Question, docs: np.ndarray) -> Kinship:
     around_best = best[:, back.reshape(around.shape)]  # (words, 3, n)
     own, near = around_best[: asked.size, 0], around_best[: asked.size].max(axis=1)
     return Kinship(
-        mean=weights @ own,
-        sharp=weights @ np.square(own),
+        mean=_mean(weights, own),
+        sharp=_mean(weights, np.square(own)),
         close=close[back.reshape(around.shape)[0]],
-        near=weights @ near,
+        near=_mean(weights, near),
         head=around_best[-1, 0] if head.size else np.zeros(docs.size),
+        phrase=_phrases(
+            block, question, docs, dict(zip(asked.tolist(), idf.tolist(), strict=True))
+        ),
     )
+
+
+def _mean(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The weighted sum over words: (n,) from (words,) and (words, n); no threads, as elsewhere."""
+    return np.einsum("w,wn->n", weights, values)
 
 
 def _asked(block: Block, question: Question) -> tuple[np.ndarray, np.ndarray]:
@@ -108,6 +125,27 @@ def _asked(block: Block, question: Question) -> tuple[np.ndarray, np.ndarray]:
     asked = asked[~np.isin(asked, list(question.name_terms))]
     df = np.array([block.frequency(int(term)) for term in asked], dtype=float)
     return asked, np.log1p((block.n_alive - df + 0.5).clip(min=0.5) / (df + 0.5))
+
+
+def _phrases(
+    block: Block, question: Question, docs: np.ndarray, idf: Mapping[int, float]
+) -> np.ndarray:
+    """`Kinship.phrase`: (n,)."""
+    said, starts = block.terms(docs)
+    order = [term for term in question.terms.tolist() if term in idf]
+    pairs = [(a, b) for a, b in pairwise(order) if a != b]
+    found, total = np.zeros(docs.size), 0.0
+    if not said.size:
+        return found
+    owner = np.repeat(np.arange(docs.size), np.diff(starts))
+    at = {term: np.flatnonzero(said == term) for pair in pairs for term in pair}
+    for a, b in pairs:
+        worth = min(idf[a], idf[b])
+        total += worth
+        gap = np.abs(at[a][:, None] - at[b])
+        close = (gap <= BESIDE) & (owner[at[a]][:, None] == owner[at[b]])
+        found[np.unique(owner[at[a][close.any(axis=1)]])] += worth
+    return found / max(total, 1e-9)
 
 
 def _compare(
@@ -134,7 +172,7 @@ def _compare(
     firsts = starts[:-1][filled]
     best[:, filled] = np.maximum.reduceat(spread, firsts, axis=1)
     rows = _in_a_row(np.square(spread[: weights.size]), starts)
-    close[filled] = np.maximum.reduceat(weights @ rows, firsts)
+    close[filled] = np.maximum.reduceat(_mean(weights, rows), firsts)
     return best, close
 
 

@@ -9,21 +9,22 @@ from dataclasses import dataclass
 
 _HEAD = re.compile(
     r"\b(?:what|which)(?:['’]s|\s+(?:is|are|was|were))?\s+"
-    r"(?:(?:kind|type|sort|name)s?\s+of\s+)?"
-    r"(?:(?:the|two|three|four|new|other|some|his|her|their|my|our|\w+['’]s)\s+)*([a-z]+)"
-    r"|\bhow\s+many\s+([a-z]+)"
-    r"|\bwelche[rsnm]?\s+(\w+)|\bwie\s+viele\s+(\w+)",
+    r"(?:(?:kind|type|sort|name)s?\s+)?(?:of\s+)?"
+    r"(?:(?:the|two|three|four|\d+|new|other|some|first|last|next|main|favou?rite|his|her|their|my"
+    r"|our|your|\w+['’]s)\s+)*([^\W\d_]+)"
+    r"|\bhow\s+many\s+([^\W\d_]+)"
+    r"|\bwelche[rsnm]?\s+([^\W\d_]+)|\bwie\s+viele\s+([^\W\d_]+)",
     re.IGNORECASE,
 )
 _NO_HEAD = frozenset(
     """
     is are was were do does did has have had can could will would might may should be to of kind
-    type sort
+    type sort a an it he she you they we i that this those these there about happened happens else
     """.split()  # noqa: SIM905
 )
 _WHO = re.compile(r"\b(?:who|whom|whose|wer|wem|wen|wessen)\b", re.IGNORECASE)
 _WHERE = re.compile(
-    r"\bwhere\b|\bwo(?:hin|her)?\b|\b(?:city|cities|countr(?:y|ies)|places?|town|state)\b",
+    r"\bwhere\b|\bwo(?:hin|her)?\b|\b(?:city|cities|countr(?:y|ies)|places?|towns?|states?)\b",
     re.IGNORECASE,
 )
 _MANY = re.compile(r"\bhow\s+(?:many|much|old|often|far)\b|\bwie\s+(?:viele?|alt|oft|weit)\b", re.I)

@@ -42,14 +42,17 @@ class RecallRow:
     judged_at: datetime | None = None
 
 
-def write(run: Run, namespace: int, row: RecallRow) -> None:
+def write(run: Run, row: RecallRow) -> None:
     """Keep a recall; one that is kept already stays as it is.
 
     Candidates that were forgotten meanwhile are left out.
     """
+    now = micros(datetime.now(UTC))
+    run("INSERT OR IGNORE INTO namespace (name, created_at) VALUES (?, ?)", (row.namespace, now))
+    found = run("SELECT id FROM namespace WHERE name = ?", (row.namespace,)).fetchone()
     written = run(
         "INSERT OR IGNORE INTO recall (id, namespace, at, policy, features) VALUES (?, ?, ?, ?, ?)",
-        (row.id, namespace, micros(row.at), row.policy, json.dumps(row.names)),
+        (row.id, found[0], micros(row.at), row.policy, json.dumps(row.names)),
     )
     if not written.rowcount:
         return
@@ -85,8 +88,10 @@ def judge(run: Run, id_: str, used: Sequence[int], reward: float | None) -> None
         run("UPDATE recall_item SET used = 1 WHERE recall = ? AND item = ?", (id_, seq))
 
 
-def weighed(run: Run, id_: str) -> dict[str, int]:
-    """The candidates of a recall that was kept: ids of items to `seq`; empty if it was not."""
+def weighed(run: Run, id_: str) -> dict[str, int] | None:
+    """The candidates of a recall that was kept, id to `seq`; None if it was not kept."""
+    if run("SELECT 1 FROM recall WHERE id = ?", (id_,)).fetchone() is None:
+        return None
     rows = run(
         "SELECT i.id, i.seq FROM recall_item r JOIN item i ON i.seq = r.item WHERE r.recall = ?",
         (id_,),

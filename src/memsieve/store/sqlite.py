@@ -466,7 +466,7 @@ class SQLite(Database):
     def keep_recall(self, row: RecallRow) -> None:
         """Write down what a recall weighed, so that it can be judged later."""
         with self.writing() as run:
-            recalls.write(run, _namespace(run, row.namespace), row)
+            recalls.write(run, row)
 
     def judge_recall(
         self, id_: str, used: Sequence[int], reward: float | None, row: RecallRow | None = None
@@ -480,11 +480,11 @@ class SQLite(Database):
         """
         with self.writing() as run:
             if row is not None:
-                recalls.write(run, _namespace(run, row.namespace), row)
+                recalls.write(run, row)
             recalls.judge(run, id_, used, reward)
 
-    def weighed(self, recall_id: str) -> dict[str, int]:
-        """The candidates of a recall that was kept: id to `seq`; empty if it was not."""
+    def weighed(self, recall_id: str) -> dict[str, int] | None:
+        """The candidates of a recall that was kept, id to `seq`; None if it was not kept."""
         with self.reading() as run:
             return recalls.weighed(run, recall_id)
 
