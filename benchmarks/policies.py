@@ -2,6 +2,7 @@
 
     python benchmarks/policies.py dev.json                   # policies beside the untrained sum
     python benchmarks/policies.py dev.json --ablations       # each family of features, each reward
+    python benchmarks/policies.py dev.json --cost            # milliseconds for 500 candidates
 
 Every conversation is recalled from by policies trained on the others (categories 1 to 4, or 1 to 5
 for the figures of sessions), through the same calls as `memsieve bench`; the shipped `default` has
@@ -10,11 +11,15 @@ seen none of them. Differences are paired, question by question, with 95 % boots
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
+
+import numpy as np
 
 from memsieve.embed import NoEmbedder
 from memsieve.evaluate import compare, load
@@ -30,22 +35,30 @@ from memsieve.learn.group_relative import GroupRelative, MemoryT1Parts
 from memsieve.learn.objectives import Listwise, Objective, Pairwise, Pointwise
 from memsieve.learn.scoring import Figures, figures
 from memsieve.learn.training import Recipe, Trained, train
-from memsieve.score.features import FAMILIES, NAMES
+from memsieve.memory import Memory
+from memsieve.recall import Request, Weighed
+from memsieve.score.features import FAMILIES, NAMES, features
 from memsieve.score.policy import Policy
+from memsieve.score.policy import load as load_policy
 
 ADVERSARIAL = "adversarial"
+N_COST = 500
 LINEAR = Recipe(n_steps=800, every=800)
 SUPERVISED = Recipe(n_steps=250, every=250)
-MLP = Recipe(kind="mlp", n_steps=400, every=400, learning_rate=0.01, pull=0.016)
-VARIANTS: tuple[tuple[str, Objective, Recipe], ...] = (
-    ("group-relative", GroupRelative(), LINEAR),
-    ("group-relative mlp", GroupRelative(), MLP),
-    ("listwise", Listwise(1.5), SUPERVISED),
-    ("listwise mlp", Listwise(1.5), MLP),
-    ("pairwise", Pairwise(), SUPERVISED),
-    ("pointwise", Pointwise(), SUPERVISED),
+MLP = Recipe(kind="mlp", n_steps=450, every=450, learning_rate=0.01, pull=0.02)
+VARIANTS: tuple[tuple[str, Objective, Recipe, bool], ...] = (
+    ("group-relative", GroupRelative(), LINEAR, False),
+    ("group-relative + corpus", GroupRelative(), LINEAR, True),
+    ("group-relative mlp", GroupRelative(), MLP, False),
+    ("listwise", Listwise(1.5), SUPERVISED, False),
+    ("listwise mlp", Listwise(1.5), MLP, False),
+    ("listwise mlp + corpus", Listwise(1.5), MLP, True),
+    ("pairwise", Pairwise(), SUPERVISED, False),
+    ("pointwise", Pointwise(), SUPERVISED, False),
 )
-"""The numbers of steps are fixed beforehand: nothing is stopped by what it is measured on."""
+"""Name, objective, recipe, and whether `corpus/conversations` is learned from, too. The numbers of
+steps are fixed beforehand: nothing is stopped by what it is measured on."""
+CORPUS = Path(__file__).resolve().parents[1] / "corpus" / "conversations"
 
 
 class Folded(MemorySystem):
@@ -71,9 +84,10 @@ def measured(data: Dataset, known: Sequence[Example]) -> Iterator[System]:
     yield BM25(NoEmbedder())
     yield MemorySystem(name="untrained", policy="equal")
     yield MemorySystem(name="default")
-    for name, objective, recipe in VARIANTS:
+    ours = [e for e in examples(load(CORPUS)) if e.category != ADVERSARIAL]
+    for name, objective, recipe, is_helped in VARIANTS:
         begin = perf_counter()
-        trained = train(known, objective, recipe)
+        trained = train(known, objective, recipe, besides=ours if is_helped else ())
         print(f"trained {name}: {perf_counter() - begin:.0f} s with its folds", flush=True)
         yield folded(name, trained)
 
@@ -177,13 +191,55 @@ def aside(known: Sequence[Example], objective: Objective, recipe: Recipe) -> tup
     return tuple(f"{value:.3f}" for value in values)
 
 
+def cost(path: str) -> None:
+    """Median milliseconds that features and policies take for 500 candidates, 200 questions."""
+    scope = load(path).scopes[-1]
+    with TemporaryDirectory() as folder, Memory(Path(folder) / "cost.db") as memory:
+        memory.add([replace(message, namespace=None) for message in scope.messages])
+        # A recall asked for many hits takes more from each ranking.
+        weighed = [
+            memory._recaller.weigh("default", Request(one.question, k=N_COST))
+            for one in scope.questions[:200]
+        ]
+    first = [_cut(one) for one in weighed if one.found.docs.size >= N_COST]
+    print(f"{len(first)} questions with {N_COST} candidates, {len(NAMES)} features")
+    took = [_ms(partial(features, one.block, one.question, one.found)) for one in first]
+    print(f"features: {np.median(took):.2f} ms")
+    for name in ("equal", "default"):
+        policy = load_policy(name)
+        took = [_ms(partial(policy.score, one.features)) for one in first]
+        print(f"{name} ({policy.kind}): {np.median(took):.2f} ms")
+
+
+def _cut(weighed: Weighed) -> Weighed:
+    """The same with `N_COST` candidates."""
+    found = weighed.found
+    kept = replace(
+        found,
+        docs=found.docs[:N_COST],
+        cosine=found.cosine[:N_COST],
+        cosine_window=found.cosine_window[:N_COST],
+    )
+    values = features(weighed.block, weighed.question, kept)
+    return replace(weighed, found=kept, features=values)
+
+
+def _ms(call: Callable[[], object]) -> float:
+    begin = perf_counter()
+    call()
+    return (perf_counter() - begin) * 1000
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", help="LoCoMo samples, or conversations in the open format")
     parser.add_argument("--ablations", action="store_true")
+    parser.add_argument("--cost", action="store_true")
     parser.add_argument("--json", metavar="OUT", help="write all figures here")
     given = parser.parse_args()
-    if given.ablations:
+    if given.cost:
+        cost(given.path)
+    elif given.ablations:
         ablations(given.path)
     else:
         main(given.path, given.json)

@@ -4,7 +4,8 @@
 
 DATA holds `bfcl_memory`, `tau2_banking` and `locomo/dev.json`. `default` learns from what may ship,
 that is `corpus/`, `examples/`, BFCL memory (Apache-2.0) and tau2-bench banking (MIT).
-`locomo` learns from LoCoMo, which is for non-commercial use, and is never used unless it is named.
+`locomo` learns from LoCoMo as well, which is for non-commercial use: it is never used unless it is
+named.
 `equal` is the untrained sum of views. The same data give the same files.
 """
 
@@ -25,6 +26,7 @@ from memsieve.score.policy import SHIPPED, Linear, Policy
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = 5
 """A data set of one scope is cut into so many, by questions, so that some can be put aside."""
+Source = tuple[list[Example], dict[str, str]]
 OBJECTIVE: Objective = Listwise(1.5)
 RECIPE = Recipe(kind="mlp", n_steps=600, learning_rate=0.01, pull=0.02, every=50)
 
@@ -48,17 +50,27 @@ def named(
     return found * times, {**about, "times": str(times)}
 
 
-def learn(name: str, sources: Sequence[tuple[list[Example], dict[str, str]]]) -> Policy:
-    """Train on all sources, stopped by what was put aside in eight parts or scope by scope."""
+def learn(name: str, sources: Sequence[Source], *, besides: Sequence[Source] = ()) -> Policy:
+    """Train on all sources, stopped by what was put aside in eight parts or scope by scope.
+
+    Nothing of `besides` is put aside.
+    """
     known = [one for found, _ in sources for one in found]
+    more = [one for found, _ in besides for one in found]
     scopes = {one.scope for one in known}
     trained = train(
-        known, OBJECTIVE, RECIPE, name=name, n_folds=min(8, len(scopes)), progress=_progress
+        known,
+        OBJECTIVE,
+        RECIPE,
+        besides=more,
+        name=name,
+        n_folds=min(8, len(scopes)),
+        progress=_progress,
     )
     print(f"\n{name}: {trained.n_steps} steps, {trained.seconds:.0f} s")
     return replace(
         trained.policy,
-        trained_on={"sources": [about for _, about in sources]},
+        trained_on={"sources": [about for _, about in (*sources, *besides)]},
         recipe={"objective": repr(OBJECTIVE), **asdict(RECIPE), "n_steps": trained.n_steps},
         measured={"put_aside": _by_source(trained, known)},
     )
@@ -84,10 +96,11 @@ def main(data: Path) -> None:
     """Write the three files."""
     SHIPPED.mkdir(exist_ok=True)
     ours = "Apache-2.0, written for this project"
+    conversations = named(ROOT / "corpus" / "conversations", ours, prefix="conversations")
     learn(
         "default",
         [
-            named(ROOT / "corpus" / "conversations", ours, prefix="conversations"),
+            conversations,
             named(ROOT / "corpus" / "monologues", ours, prefix="monologues"),
             named(
                 ROOT / "corpus" / "dated", "Apache-2.0, generated for this project", prefix="dated"
@@ -97,15 +110,11 @@ def main(data: Path) -> None:
             named(data / "tau2_banking", "MIT", prefix="tau2"),
         ],
     ).save(SHIPPED / "default.json")
+    licence = "CC BY-NC 4.0: not for commercial use"
     learn(
         "locomo",
-        [
-            named(
-                data / "locomo" / "dev.json",
-                "CC BY-NC 4.0: not for commercial use",
-                prefix="locomo",
-            )
-        ],
+        [named(data / "locomo" / "dev.json", licence, prefix="locomo")],
+        besides=[conversations],
     ).save(SHIPPED / "locomo.json")
     weights = {name: float(weight) for name, weight in EQUAL_VIEWS.items()}
     recipe = {"objective": "none: every view weighs the same"}

@@ -19,6 +19,10 @@ Progress = Callable[[int, int], None]
 """Called with how much is done, and how much there is."""
 
 
+_CLOCK = datetime(2024, 1, 1, tzinfo=UTC)
+"""When what has no date was said and asked: the same at every training."""
+
+
 @dataclass(frozen=True)
 class Example:
     """One question with n candidates, d features, and what is known of the answer.
@@ -82,7 +86,8 @@ def examples(
         for n, scope in enumerate(dataset.scopes):
             path = Path(folder) / f"{n}.db"
             with Memory(path, namespace="scope", embedder=embedder, policy="equal") as memory:
-                memory.add([replace(message, namespace=None) for message in scope.messages])
+                clock = scope.last_at or _CLOCK
+                memory.add([replace(m, namespace=None, at=m.at or clock) for m in scope.messages])
                 for example in _of_scope(memory, dataset.name, scope):
                     found.append(example)
                     if progress is not None:
@@ -93,7 +98,7 @@ def examples(
 def _of_scope(memory: Memory, dataset: str, scope: Scope) -> Iterator[Example]:
     seqs = {item.key: item.seq for item in memory.list(limit=None)}
     for question in scope.questions:
-        now = question.asked_at or scope.last_at or datetime.now(UTC)
+        now = question.asked_at or scope.last_at or _CLOCK
         yield _example(memory, f"{dataset}/{scope.id}", question, now, seqs)
 
 

@@ -122,6 +122,7 @@ def train(
     objective: Objective,
     recipe: Recipe | None = None,
     *,
+    besides: Sequence[Example] = (),
     start: Policy | None = None,
     name: str = "trained",
     n_folds: int | None = None,
@@ -135,6 +136,9 @@ def train(
 
     Parameters
     ----------
+    besides
+        Examples to learn from every time that are never put aside: other data, whose figures do
+        not matter.
     start
         Where to start and what `Recipe.pull` pulls to: None for the untrained sum of views.
     n_folds
@@ -150,11 +154,11 @@ def train(
     """
     begin = perf_counter()
     recipe = recipe or Recipe()
-    learned = [example for example in examples if example.teaches]
+    learned = [example for example in (*examples, *besides) if example.teaches]
     if not learned:
         raise ParameterError("there is nothing to learn: no question has evidence and others")
     names = learned[0].names
-    if any(example.names != names for example in examples):
+    if any(example.names != names for example in (*examples, *besides)):
         raise ParameterError("all examples must have the same features in the same order")
     anchor = _weights_of(start, names)
     curve: dict[int, Figures] = {}
@@ -162,7 +166,7 @@ def train(
     by_scope: dict[str, Policy] = {}
     n_steps = recipe.n_steps
     if stops_early:
-        looks = _put_aside(examples, objective, recipe, anchor, n_folds, progress)
+        looks = _put_aside(examples, besides, objective, recipe, anchor, n_folds, progress)
         curve = {step: figures(examples, look.scores) for step, look in looks.items()}
         n_steps = max(curve, key=lambda step: curve[step].goal)
         aside = tuple(looks[n_steps].scores)
@@ -180,6 +184,7 @@ def train(
 
 def _put_aside(
     examples: Sequence[Example],
+    besides: Sequence[Example],
     objective: Objective,
     recipe: Recipe,
     anchor: np.ndarray,
@@ -190,7 +195,8 @@ def _put_aside(
     looks: dict[int, _Look] = {}
     parts = folds(examples, n_folds)
     for n, part in enumerate(parts, 1):
-        inside = [one for one in examples if one.scope not in part and one.teaches]
+        others = (one for one in examples if one.scope not in part)
+        inside = [one for one in (*others, *besides) if one.teaches]
         held = [i for i, one in enumerate(examples) if one.scope in part]
         if not inside:
             raise ParameterError(f"nothing is left to learn from without {', '.join(sorted(part))}")
