@@ -18,6 +18,7 @@ NAMES = (
     "time_windows",
     "time_reading",
     "date_arithmetic",
+    "policies",
 )
 
 
