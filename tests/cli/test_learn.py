@@ -370,3 +370,15 @@ def test_a_recall_without_track_is_unknown_to_the_next_run(good, cli, talk, data
 def test_help_shows_an_example_that_can_be_copied(good, command, example):
     shown = good(command, "--help", db=None, COLUMNS="120").out
     assert f"Example: {example}" in " ".join(shown.split())
+
+
+def test_a_tracked_recall_says_how_it_is_judged(good, talk):
+    lines = good("recall", "Where did Ana move?", "--track").lines
+    (told,) = [line for line in lines if line.startswith("kept: ")]
+    recall_id = told.split()[3]
+    assert good("feedback", recall_id, "--used", talk[0]).lines[0].startswith("kept; 1 recalls of")
+    assert not [line for line in good("recall", "Lisbon").lines if line.startswith("kept: ")]
+
+
+def test_stats_name_the_policy(good, talk):
+    assert "policy default" in good("stats").out

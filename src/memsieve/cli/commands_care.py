@@ -49,7 +49,7 @@ def stats(door: Door) -> None:
         return
     show.line(
         f"{found['path']}: {found['file_bytes']:,} bytes, schema {found['schema']},"
-        f" embedder {found['embedder']}, timeline {found['timeline']}"
+        f" embedder {found['embedder']}, timeline {found['timeline']}, policy {found['policy']}"
     )
     if found["unread_times"]:
         show.line(f"times of {found['unread_times']:,} items not read: run memsieve reindex --time")

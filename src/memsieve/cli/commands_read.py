@@ -130,6 +130,8 @@ def recall(
         from memsieve.cli import show
 
         show.recollection(found, meant)
+        if track:
+            show.line(f"kept: 'memsieve feedback {found.id} --used ID' says which hits answered")
         if others:
             show.line(others)
 

@@ -55,8 +55,9 @@ class Scores:
 
     def why(self, i: int) -> dict[str, float]:
         """What each feature gave to candidate `i`, the largest share first."""
-        shares = zip(self.names, self.parts[i].tolist(), strict=True)
-        return dict(sorted((s for s in shares if s[1]), key=lambda share: -abs(share[1])))
+        parts = self.parts[i]
+        order = np.argsort(-np.abs(parts), kind="stable")[: np.count_nonzero(parts)].tolist()
+        return {self.names[at]: float(parts[at]) for at in order}
 
 
 @dataclass(frozen=True, slots=True)
