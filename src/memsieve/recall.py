@@ -53,6 +53,7 @@ _N_LEFT_OUT = 5
 _N_SESSIONS = 20
 _OUTSIDE = "outside"
 _EVENT_POOL = 30
+_MIXER = np.int64(-7046029254386353131)  # 2^64 over the golden ratio: products wrap around
 _N_RECENT = 64
 _N_KEPT = 120
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -441,8 +442,9 @@ def _alike(block: Block, docs: np.ndarray) -> np.ndarray:
 
     The same text by the same speaker on the same day: stored twice, not said again.
     """
-    key = (block.text_hash[docs], block.speaker[docs], block.local(docs) // DAY)
-    return np.unique(np.stack(key), axis=1, return_inverse=True)[1].reshape(-1)
+    place = (block.local(docs) // DAY << 32) + block.speaker[docs]
+    # Mixed into the 64 bits of the hash, which are as good as random: one sort instead of three.
+    return np.unique(block.text_hash[docs] ^ place * _MIXER, return_inverse=True)[1]
 
 
 def _within(block: Block, window: Window, allowed: np.ndarray | None) -> np.ndarray:

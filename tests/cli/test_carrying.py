@@ -111,7 +111,7 @@ def test_stats_count_by_namespace(good, talk, database):
     good("add", "The bank closes at four.", "--namespace", "bank")
     lines = good("stats").lines
     assert lines[0].startswith(f"{database}: ")
-    assert lines[0].endswith(f"embedder {Static().identity}, timeline {READER}")
+    assert lines[0].endswith(f"embedder {Static().identity}, timeline {READER}, policy default")
     assert [line.split() for line in lines[1:]] == [
         ["namespace", "items", "sessions", "tokens", "superseded"],
         ["default", "3", "2", str(7 + 6 + 8), "0"],
@@ -217,7 +217,7 @@ def test_reindex_reads_times_where_they_are_unread_or_the_reader_is_another(cli,
     assert good("reindex", "--time").lines == [f"times of 0 items read with {READER}"]
     moved = good("reindex", "--time", "--timeline", "none", "--json").json
     assert moved == {"times": 3, "timeline": "none"}
-    assert good("stats").lines[0].endswith("timeline none")
+    assert good("stats").lines[0].endswith("timeline none, policy default")
     both = good("reindex", "--time", "--timeline", DEFAULT_TIMELINE, "--embedder", "none").lines
     assert both == [
         "0 items embedded with none", f"times of 3 items read with {READER}",

@@ -191,9 +191,12 @@ class _Columns:
 
     def _names_in(self, docs: np.ndarray) -> np.ndarray:
         """How many words of each document are a speaker's name: "Thanks, Ana" names nothing new."""
-        names = [term for terms in self.block.name_terms.values() for term in terms]
+        names = {term for terms in self.block.name_terms.values() for term in terms}
         terms, starts = self.block.terms(docs)
-        hits = np.append(0, np.cumsum(np.isin(terms, np.array(names, dtype=np.uint32))))
+        # One above all terms at the end: whatever is beyond the last name meets no name there.
+        ordered = np.append(np.array(sorted(names), dtype=np.int64), 1 << 32)
+        is_name = ordered[np.searchsorted(ordered, terms)] == terms
+        hits = np.append(0, np.cumsum(is_name))
         return hits[starts[1:]] - hits[starts[:-1]]
 
     def _asks_beside(self, steps: int) -> np.ndarray:

@@ -99,7 +99,10 @@ def kinship(block: Block, question: Question, docs: np.ndarray) -> Kinship:
     there = needed >= 0
     best = np.zeros((asked.size + head.size, needed.size), np.float32)
     close = np.zeros(needed.size, np.float32)
-    best[:, there], close[there] = _compare(block, needed[there], np.append(asked, head), weights)
+    own_row = back.reshape(around.shape)[0] - np.count_nonzero(~there)
+    best[:, there], close[there] = _compare(
+        block, needed[there], np.append(asked, head), weights, own_row
+    )
     around_best = best[:, back.reshape(around.shape)]  # (words, 3, n)
     own, near = around_best[: asked.size, 0], around_best[: asked.size].max(axis=1)
     return Kinship(
@@ -149,11 +152,12 @@ def _phrases(
 
 
 def _compare(
-    block: Block, docs: np.ndarray, asked: np.ndarray, weights: np.ndarray
+    block: Block, docs: np.ndarray, asked: np.ndarray, weights: np.ndarray, own: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The cosine of the nearest word of each document to each word, and `Kinship.close`.
 
-    Shapes (len(asked), n) and (n,); `weights` (w,) are those of the first w of `asked`.
+    Shapes (len(asked), n) and (n,); `weights` (w,) are those of the first w of `asked`. `close` is
+    worked out for the documents `own` alone, by their place in `docs`, and zero for others.
     """
     said, starts = block.terms(docs)
     best = np.zeros((asked.size, docs.size), np.float32)
@@ -171,8 +175,15 @@ def _compare(
     spread = cosines[:, which]
     firsts = starts[:-1][filled]
     best[:, filled] = np.maximum.reduceat(spread, firsts, axis=1)
-    rows = _in_a_row(np.square(spread[: weights.size]), starts)
-    close[filled] = np.maximum.reduceat(_mean(weights, rows), firsts)
+    wanted = np.zeros(docs.size, bool)
+    wanted[own] = True
+    wanted &= filled
+    if wanted.any():
+        lengths = np.diff(starts)
+        parts = spread[: weights.size, np.repeat(wanted, lengths)]
+        ends = np.append(0, np.cumsum(lengths[wanted]))
+        rows = _in_a_row(np.square(parts), ends)
+        close[wanted] = np.maximum.reduceat(_mean(weights, rows), ends[:-1])
     return best, close
 
 
