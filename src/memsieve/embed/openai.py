@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from threading import Lock
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
 import numpy as np
 
 from memsieve.embed.base import ApiKey
+from memsieve.embed.endpoint import Endpoint
 from memsieve.embed.transport import Transport
 from memsieve.errors import EndpointError, ParameterError
 
-if TYPE_CHECKING:
-    import httpx
 
-
-class OpenAI:
+class OpenAI(Endpoint):
     """Vectors from an OpenAI-compatible endpoint, in batches.
 
     Nothing is sent before `embed` is called, or `dimensions` read where they were not asked
@@ -57,17 +52,7 @@ class OpenAI:
     'openai:text-embedding-3-small@https://api.openai.com/v1'
     """
 
-    __slots__ = (
-        "_api_key",
-        "_client",
-        "_dimensions",
-        "_lock",
-        "asked_dimensions",
-        "base_url",
-        "batch_size",
-        "model",
-        "transport",
-    )
+    __slots__ = ("_dimensions", "asked_dimensions", "batch_size")
 
     def __init__(
         self,
@@ -79,42 +64,14 @@ class OpenAI:
         batch_size: int = 128,
         transport: Transport | None = None,
     ) -> None:
-        if not model:
-            raise ParameterError("OpenAI.model must name a model, got ''")
+        super().__init__(model, base_url, api_key=api_key, transport=transport)
         if asked_dimensions is not None and asked_dimensions < 1:
             raise ParameterError(f"OpenAI.asked_dimensions must be >= 1, got {asked_dimensions}")
         if batch_size < 1:
             raise ParameterError(f"OpenAI.batch_size must be >= 1, got {batch_size}")
-        self.model = model
-        self.base_url = _without_secrets(base_url).rstrip("/")
         self.asked_dimensions = asked_dimensions
         self.batch_size = batch_size
-        self.transport = transport or Transport()
-        self._api_key = api_key
         self._dimensions = asked_dimensions
-        self._client: httpx.Client | None = None
-        self._lock = Lock()
-
-    def __repr__(self) -> str:
-        return f"OpenAI({self.model!r}, {self.base_url!r})"
-
-    def __enter__(self) -> OpenAI:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Drop the kept connections; the next call opens new ones."""
-        with self._lock:
-            if self._client is not None:
-                self._client.close()
-            self._client = None
 
     @property
     def identity(self) -> str:
@@ -144,8 +101,7 @@ class OpenAI:
         if self.asked_dimensions is not None:
             body["dimensions"] = self.asked_dimensions
         url = f"{self.base_url}/embeddings"
-        answer = self.transport.post(self._connection(), url, body, self._key())
-        vectors = _vectors(answer, len(batch), url)
+        vectors = _vectors(self._post(url, body), len(batch), url)
         expected = self._dimensions or vectors.shape[1]
         if vectors.shape[1] != expected:
             raise EndpointError(
@@ -155,30 +111,6 @@ class OpenAI:
         self._dimensions = expected
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors / np.where(lengths > 0, lengths, 1)
-
-    def _connection(self) -> httpx.Client:
-        with self._lock:
-            if self._client is None:
-                self._client = self.transport.connect()
-            return self._client
-
-    def _key(self) -> str | None:
-        key = self._api_key() if callable(self._api_key) else self._api_key
-        if key is not None and not (key and key.isascii() and key.isprintable()):
-            raise ParameterError("OpenAI.api_key must be printable ASCII and not empty")
-        return key
-
-
-def _without_secrets(base_url: str) -> str:
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ParameterError(f"OpenAI.base_url must be an http(s) address, got {base_url!r}")
-    # The address becomes part of the identity, which stores write down: the value is not shown.
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ParameterError(
-            "OpenAI.base_url must hold no user name, query or fragment: pass the key as api_key"
-        )
-    return base_url
 
 
 def _vectors(answer: Any, n: int, url: str) -> np.ndarray:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from threading import Lock
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from memsieve.embed.base import ApiKey
+from memsieve.embed.endpoint import Endpoint
 from memsieve.embed.transport import Transport
 from memsieve.errors import EndpointError, ParameterError
 from memsieve.llm.base import Completion
 
-if TYPE_CHECKING:
-    import httpx
-
 ROLES = ("system", "user", "assistant")
 
 
-class OpenAI:
+class OpenAI(Endpoint):
     """Completions from an OpenAI-compatible endpoint.
 
     Nothing is sent before `complete` is called. Connections are kept between calls until `close`
@@ -54,47 +50,19 @@ class OpenAI:
     OpenAI('gpt-4o-mini', 'https://api.openai.com/v1')
     """
 
-    __slots__ = ("_api_key", "_client", "_lock", "base_url", "json_mode", "model", "transport")
+    __slots__ = ("json_mode",)
 
     def __init__(
         self,
         model: str,
         base_url: str,
         *,
-        api_key: str | Callable[[], str] | None = None,
+        api_key: ApiKey = None,
         json_mode: bool = True,
         transport: Transport | None = None,
     ) -> None:
-        if not model:
-            raise ParameterError("OpenAI.model must name a model, got ''")
-        self.model = model
-        self.base_url = _without_secrets(base_url).rstrip("/")
+        super().__init__(model, base_url, api_key=api_key, transport=transport)
         self.json_mode = json_mode
-        self.transport = transport or Transport()
-        self._api_key = api_key
-        self._client: httpx.Client | None = None
-        self._lock = Lock()
-
-    def __repr__(self) -> str:
-        return f"OpenAI({self.model!r}, {self.base_url!r})"
-
-    def __enter__(self) -> OpenAI:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Drop the kept connections; the next call opens new ones."""
-        with self._lock:
-            if self._client is not None:
-                self._client.close()
-            self._client = None
 
     def complete(
         self,
@@ -116,31 +84,7 @@ class OpenAI:
         if self.json_mode:
             body["response_format"] = {"type": "json_object"}
         url = f"{self.base_url}/chat/completions"
-        return _completion(self.transport.post(self._connection(), url, body, self._key()), url)
-
-    def _connection(self) -> httpx.Client:
-        with self._lock:
-            if self._client is None:
-                self._client = self.transport.connect()
-            return self._client
-
-    def _key(self) -> str | None:
-        key = self._api_key() if callable(self._api_key) else self._api_key
-        if key is not None and not (key and key.isascii() and key.isprintable()):
-            raise ParameterError("OpenAI.api_key must be printable ASCII and not empty")
-        return key
-
-
-def _without_secrets(base_url: str) -> str:
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ParameterError(f"OpenAI.base_url must be an http(s) address, got {base_url!r}")
-    # Errors and `repr` show the address: the value is not shown where it may hold a key.
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ParameterError(
-            "OpenAI.base_url must hold no user name, query or fragment: pass the key as api_key"
-        )
-    return base_url
+        return _completion(self._post(url, body), url)
 
 
 def _check(
