@@ -96,6 +96,7 @@ def test_a_text_of_exactly_the_limit_is_kept(memory):
         ({"metadata": {"a": "\ud800"}}, ParameterError, "metadata: half of a surrogate pair"),
         ({"metadata": ["a"]}, ParameterError, "metadata must be a mapping that JSON can hold"),
         ({"metadata": {("a", "b"): 1}}, ParameterError, "metadata must be a mapping that JSON"),
+        ({"slot": ("Ana", "")}, ParameterError, "the attribute of a slot must be text that is not"),
         ({"namespace": "\ud800"}, ParameterError, "namespace: half of a surrogate pair"),
     ],
 )

@@ -37,6 +37,7 @@ def write_lines(items: Iterator[Item], file: TextIO, total: int, progress: Progr
             "kind": item.kind,
             "source": item.source,
             "trust": item.trust,
+            "slot": item.slot and list(item.slot),
             "text": item.text,
             "metadata": dict(item.metadata),
         }

@@ -41,7 +41,9 @@ def as_message(given: Addable, **defaults: Any) -> Message:
         raise InputError(problem)
     if problem := field_problem(message):
         raise ParameterError(problem)
-    at = as_moment(message.at)
+    at, slot = as_moment(message.at), message.slot
+    if slot is not None and slot != (slot[0], slot[1]):  # a list, from JSON
+        message = replace(message, slot=(slot[0], slot[1]))
     return message if at is message.at else replace(message, at=at)
 
 

@@ -53,6 +53,7 @@ class Given(TypedDict, total=False):
     source: str | None
     trust: float | None
     namespace: str | None
+    slot: tuple[str, str] | None
 
 
 class Memory:
@@ -202,6 +203,7 @@ class Memory:
         source: str | None = None,
         trust: float | None = None,
         namespace: str | None = None,
+        slot: tuple[str, str] | None = None,
     ) -> str | builtins.list[str]:
         """Remember text, a message, a mapping such as a chat API's, or a list of these.
 
@@ -209,6 +211,11 @@ class Memory:
         transaction. `at` is when it was said (now on the local clock if not given), and its
         offset the speaker's clock (UTC if it has none). A `key` already present adds nothing, or a
         new version if the text differs.
+
+        A `slot`, such as ("Ana", "home"), says that the text states the value which an attribute of
+        a subject has from `at` on. Of several that name the same slot, whatever the order in which
+        they come in, `recall` gives only the one that holds at the clock of the question; nothing
+        is deleted, and without the newest the one before it holds again.
 
         Returns
         -------
@@ -226,6 +233,7 @@ class Memory:
         defaults = {
             "at": at, "session": session, "speaker": speaker, "role": role, "metadata": metadata,
             "key": key, "kind": kind, "source": source, "trust": trust, "namespace": namespace,
+            "slot": slot,
         }  # fmt: skip
         ids = self._write([as_message(each, **defaults) for each in given])
         return ids[0] if one else ids
@@ -283,6 +291,7 @@ class Memory:
         cite: bool = False,
         dates: bool = True,
         track: bool = False,
+        stale: bool = False,
         namespace: str | None = None,
     ) -> Recollection:
         """Select what answers a question, inside a budget.
@@ -319,6 +328,10 @@ class Memory:
         track
             Keep what was weighed in the file, so that `feedback` can judge this recall at any time
             and from any process. Without it, only the last recalls of this process can be judged.
+        stale
+            Leave in what no longer holds, for questions such as "where did Ana live before?". Of
+            items that name the same slot otherwise only the one that was said last up to the clock
+            (and up to `until`) is recalled; if filters keep it out, none is.
 
         Raises
         ------
@@ -350,6 +363,7 @@ class Memory:
             window=window,
             as_of=None if then is None else _end_of_second(then),
             dates=dates,
+            stale=stale,
         )
         with self._lock:
             found = self._recaller.recall(self._known(namespace), request)

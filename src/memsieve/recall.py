@@ -38,7 +38,7 @@ from memsieve.search.lanes import GAP
 from memsieve.search.question import Question
 from memsieve.search.windows import DAY, Window, inside, meeting
 from memsieve.select import Budget, Candidates, Distinct, Reason, Selection, Selector, TopK, Windows
-from memsieve.store.base import Store
+from memsieve.store.base import Claim, Store
 from memsieve.store.ids import new_ids
 from memsieve.store.recalls import RecallRow
 from memsieve.timeline import Reader
@@ -52,12 +52,14 @@ WINDOWS = ("soft", "hard")
 _N_LEFT_OUT = 5
 _N_SESSIONS = 20
 _OUTSIDE = "outside"
+_HOLDS = "holds"
 _EVENT_POOL = 30
 _MIXER = np.int64(-7046029254386353131)  # 2^64 over the golden ratio: products wrap around
 _N_RECENT = 64
 _N_KEPT = 120
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY = _EPOCH.toordinal()
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Scorer(Protocol):
@@ -84,6 +86,7 @@ class Request:
     window: str = "soft"
     as_of: datetime | None = None
     dates: bool = True
+    stale: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.question, str) or not self.question.strip():
@@ -107,6 +110,13 @@ class Request:
         if self.k is None and self.budget_tokens is None:
             return Budget(items=DEFAULT_K)
         return Budget(items=self.k, tokens=self.budget_tokens)
+
+    @property
+    def truth_at(self) -> int:
+        """The last microsecond that may say what holds: of the clock's second, before `until`."""
+        clock = (self.clock.astimezone(UTC).replace(microsecond=999_999) - _EPOCH) // _MICROSECOND
+        until = _micros(self.until)
+        return clock if until is None else min(clock, until - 1)
 
     @property
     def pool(self) -> int:
@@ -183,7 +193,8 @@ class Layout:
 class Weighed:
     """The candidates of a request before they are scored.
 
-    features: one row for each of `found.docs`; timing: what the question's times come to.
+    features: one row for each of `found.docs`; timing: what the question's times come to; stale:
+    by `seq` what those candidates state that another item says otherwise.
     """
 
     block: Block
@@ -191,6 +202,17 @@ class Weighed:
     found: FoundDocs
     features: Features
     timing: Timing
+    stale: Mapping[int, Claim] = field(default_factory=dict)
+
+    @property
+    def seqs(self) -> np.ndarray:
+        """The candidates by `seq`: shape (n,)."""
+        return self.block.seq[self.found.docs]
+
+    @property
+    def holds(self) -> np.ndarray:
+        """Which candidates may be picked, those that are not stale: shape (n,), bool."""
+        return ~np.isin(self.seqs, list(self.stale))
 
 
 class Recaller:
@@ -261,11 +283,31 @@ class Recaller:
         question = read(request.question, block, self._embedder, asked, window)
         found = find(block, question, allowed, request.pool, beside=request.neighbours)
         found = found.with_docs(block, question, block.documents(found_time.evidence))
-        return Weighed(block, question, found, features(block, question, found), found_time)
+        stale = {} if request.stale else self._stale(namespace, block, found.docs, request)
+        holders = block.documents(sorted({claim.holder or 0 for claim in stale.values()}))
+        fit = block.alive if allowed is None else block.alive & allowed
+        found = found.with_docs(block, question, holders[fit[holders]])
+        return Weighed(block, question, found, features(block, question, found), found_time, stale)
+
+    def _stale(
+        self, namespace: str, block: Block, docs: np.ndarray, request: Request
+    ) -> dict[int, Claim]:
+        """By `seq`, the documents with a slot that another item holds.
+
+        An item that was written since the block was loaded is not waited for.
+        """
+        claims = self._store.holding(
+            namespace, block.seq[docs].tolist(), request.truth_at, request.as_of
+        )
+        return {
+            seq: claim
+            for seq, claim in claims.items()
+            if claim.holder not in (None, seq) and block.documents([claim.holder or 0]).size
+        }
 
     def _scored(self, weighed: Weighed, request: Request) -> Scores:
         block, docs, window = weighed.block, weighed.found.docs, weighed.question.window
-        scores = self._scorer.score(weighed.features)
+        scores = _lifted(self._scorer.score(weighed.features), weighed)
         if weighed.timing.evidence:
             scores = _raised(scores, np.isin(block.seq[docs], weighed.timing.evidence))
         if window is not None and request.during is not None and request.window == "soft":
@@ -275,27 +317,32 @@ class Recaller:
     def _answer(self, weighed: Weighed, scores: Scores, request: Request) -> Recollection:
         """Select under the budget and gather what a reader of the answer wants to know."""
         block, found, by_event = weighed.block, weighed.found, weighed.question.asked.wants_order
-        docs, seqs = found.docs, block.seq[found.docs]
+        docs, seqs, holds = found.docs, weighed.seqs, weighed.holds
+        relevance = np.where(holds, scores.values, -np.inf)
         computed, room = self._room(weighed.timing.computed, request.budget_tokens)
         is_costed = room is not None or request.neighbours > 0
         # Only a counter of the caller's, which may not add up over words, and an order of events
         # need the texts of all candidates.
         texts = self._items(seqs) if is_costed and (by_event or self._custom_count) else None
-        candidates = Candidates(relevance=scores.values, same=_alike(block, docs))
+        candidates = Candidates(relevance=relevance, same=_alike(block, docs))
         if is_costed:
-            candidates = self._costed(block, docs, scores, request, texts, by_event)
-        selection, rest = _select(candidates, request, room)
+            candidates = self._costed(block, docs, relevance, request, texts, by_event)
+        selection, rest = _select(candidates, scores, request, room)
         picked = list(selection.picked)
         items = self._items(seqs[picked + rest]) if texts is None else texts
         hits = _hits(items, picked + rest, seqs, scores)
         kept = [hit for hit in hits if hit.rank <= len(picked)]
         left = [
-            (hit, _reason(selection, rest[hit.rank - len(picked) - 1])) for hit in hits[len(kept) :]
+            (hit, _reason(weighed, selection, rest[hit.rank - len(picked) - 1]))
+            for hit in hits[len(kept) :]
         ]
         answer = Recollection(
             question=request.question,
             hits=tuple(kept),
-            sessions=_sessions(block, score_sessions(block, found, scores.values)),
+            sessions=_sessions(
+                block,
+                score_sessions(block, replace(found, docs=docs[holds]), scores.values[holds]),
+            ),
             left_out=tuple(hit for hit, _ in left),
             reasons=tuple(reason for _, reason in left),
             n_candidates=docs.size,
@@ -384,7 +431,7 @@ class Recaller:
         self,
         block: Block,
         docs: np.ndarray,
-        scores: Scores,
+        relevance: np.ndarray,
         request: Request,
         texts: Mapping[int, Item] | None,
         by_event: bool,
@@ -402,7 +449,7 @@ class Recaller:
         return self._layout.candidates(
             block,
             docs,
-            scores.values,
+            relevance,
             cite=request.cite,
             dates=request.dates,
             lines=lines,
@@ -411,7 +458,7 @@ class Recaller:
 
 
 def _select(
-    candidates: Candidates, request: Request, room: int | None
+    candidates: Candidates, scores: Scores, request: Request, room: int | None
 ) -> tuple[Selection, list[int]]:
     """The selection, and the best few that it left out; `room` is what computed lines leave."""
     selector: Selector = TopK()
@@ -422,19 +469,28 @@ def _select(
     selection = selector.select(candidates, budget)
     left = np.ones(len(candidates.relevance), bool)
     left[list(selection.picked)] = False
-    order = np.argsort(-candidates.relevance, kind="stable")
+    order = np.argsort(-scores.values, kind="stable")
     return selection, order[left[order]][:_N_LEFT_OUT].tolist()
 
 
-def _reason(selection: Selection, i: int) -> str:
-    """Why a candidate was left out; what it repeats is named by the rank that readers see."""
-    trace = selection.trace
+def _reason(weighed: Weighed, selection: Selection, i: int) -> str:
+    """Why a candidate was left out; another that is the cause has the rank that readers see."""
+    seqs, trace, block = weighed.seqs, selection.trace, weighed.block
+    if claim := weighed.stale.get(int(seqs[i])):
+        own, other = block.said_at[block.documents([seqs[i], claim.holder or 0])]
+        holds = "does not hold yet" if own > other else "no longer holds"
+        by = _named(selection, *np.flatnonzero(seqs == claim.holder).tolist())
+        return f"dropped: {holds}, [{claim.subject}, {claim.attribute}] is said by {by}"
     if trace.codes[i] != Reason.REPEATS:
         return trace.reason(i)
-    repeated = int(trace.first[i])
-    if repeated not in selection.picked:
-        return "dropped: says the same as another that was left out"
-    return f"dropped: says the same as hit {selection.picked.index(repeated) + 1}"
+    return f"dropped: says the same as {_named(selection, int(trace.first[i]))}"
+
+
+def _named(selection: Selection, *candidates: int) -> str:
+    for i in candidates:
+        if i in selection.picked:
+            return f"hit {selection.picked.index(i) + 1}"
+    return "another that was left out"
 
 
 def _alike(block: Block, docs: np.ndarray) -> np.ndarray:
@@ -459,6 +515,16 @@ def _demoted(scores: Scores, kept: np.ndarray) -> Scores:
         return scores
     part = np.where(kept, 0.0, -(np.ptp(scores.values) + 1.0))
     return _with_part(scores, _OUTSIDE, part)
+
+
+def _lifted(scores: Scores, weighed: Weighed) -> Scores:
+    """Scores in which what holds is worth at least what the best that it replaces would be."""
+    place = {seq: i for i, seq in enumerate(weighed.seqs.tolist())} if weighed.stale else {}
+    part = np.zeros_like(scores.values)
+    for seq, claim in weighed.stale.items():
+        if (at := place.get(claim.holder or 0)) is not None:
+            part[at] = max(part[at], scores.values[place[seq]] - scores.values[at])
+    return _with_part(scores, _HOLDS, part) if part.any() else scores
 
 
 def _raised(scores: Scores, evidence: np.ndarray) -> Scores:

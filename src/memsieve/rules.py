@@ -36,7 +36,20 @@ def field_problem(message: Message) -> str | None:
             return f"{name} must be text that is not blank, or None, got {value!r}"
         if value is not None and (half := _half_surrogate(value)):
             return f"{name}: {half}"
-    return _metadata_problem(message.metadata)
+    return _slot_problem(message.slot) or _metadata_problem(message.metadata)
+
+
+def _slot_problem(slot: Any) -> str | None:
+    if slot is None:
+        return None
+    if not isinstance(slot, tuple | list) or len(slot) != 2:
+        return f"slot must be a pair, subject and attribute, or None, got {slot!r}"
+    for name, value in zip(("subject", "attribute"), slot, strict=True):
+        if not isinstance(value, str) or not value.strip():
+            return f"the {name} of a slot must be text that is not blank, got {value!r}"
+        if half := _half_surrogate(value):
+            return f"slot: {half}"
+    return None
 
 
 def _metadata_problem(metadata: Any) -> str | None:

@@ -185,6 +185,11 @@ class Message:
         One of `KINDS`, one of `SOURCES`, and a number in [0, 1].
     namespace
         Where it belongs if not in the memory's own namespace; importers set it, one per scope.
+    slot
+        (subject, attribute): the text states the value that this attribute of this subject has
+        from `at` on, as in ("Ana", "home"). Of several such messages only the one that holds at
+        the clock of the question is recalled; all are kept. Compared without regard to case and
+        blanks, stored as given.
     """
 
     text: str
@@ -198,6 +203,7 @@ class Message:
     trust: float = 1.0
     metadata: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     namespace: str | None = None
+    slot: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +214,8 @@ class Item:
     `tokens` is the length of the text in tokens of the shipped WordPiece vocabulary.
     `supersedes` is the id of the version that this one replaces. `said_at` is in UTC,
     `offset_minutes` the speaker's clock against it; `mentions` are the times that the text names,
-    in the order of the text, read against `said_at`.
+    in the order of the text, read against `said_at`. `slot` is the (subject, attribute) whose value
+    it states, see `Message`.
     """
 
     id: str
@@ -232,6 +239,7 @@ class Item:
     tokens: int
     offset_minutes: int = 0
     mentions: tuple[Mention, ...] = ()
+    slot: tuple[str, str] | None = None
 
     @property
     def said_local(self) -> datetime:

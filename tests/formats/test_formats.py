@@ -167,6 +167,7 @@ def test_what_no_store_could_hold_is_refused_with_its_place(tmp_path):
         ({"source": "web"}, r"source must be one of user, .*, got 'web'"),
         ({"trust": 1.5}, r"trust must be a number in \[0, 1\], got 1.5"),
         ({"trust": float("nan")}, r"trust must be a number in \[0, 1\], got nan"),
+        ({"slot": ("Ana",)}, "slot must be a pair, subject and attribute"),
         ({"trust": True}, r"trust must be a number in \[0, 1\], got True"),
     ]:
         with pytest.raises(FormatError, match=f"^here: {what}"):

@@ -16,7 +16,7 @@ from memsieve.errors import (
 
 CARRIED = (
     "text", "said_at", "speaker", "session", "role", "kind", "source", "trust", "metadata", "key",
-    "ordinal", "tokens",
+    "ordinal", "tokens", "slot",
 )  # fmt: skip
 
 
@@ -45,7 +45,8 @@ def rich(memory):
                 "session": "s2", "trust": 0.125, "kind": "note", "key": "k2",
                 "at": "1969-07-20T20:17:40Z",
             },
-            {"text": "  spaces around  ", "source": "tool", "session": "s1", "key": "k3"},
+            {"text": "  spaces around  ", "source": "tool", "session": "s1", "key": "k3",
+             "slot": (" Zoë ", "a / b\n\u2028")},
             {"text": "no key, no session", "kind": "preference", "source": "derived"},
         ]
     )  # fmt: skip

@@ -32,6 +32,7 @@ def test_every_field_of_a_message_comes_back(store, insert, check):
     message = {
         "text": "Grüße aus Łódź!", "speaker": "Ana", "role": "user", "session": "s1", "key": "k1",
         "kind": "note", "source": "tool", "trust": 0.25, "metadata": {"a": [1, None], "ü": "ß"},
+        "slot": ("Ana", "Größe"),
     }  # fmt: skip
     (item,) = store.get(insert(store, message))
     assert {name: getattr(item, name) for name in message} == message

@@ -72,6 +72,12 @@ def recall(
         bool,
         typer.Option("--track", help="Keep what was weighed, for 'memsieve feedback'."),
     ] = False,
+    stale: Annotated[
+        bool,
+        typer.Option(
+            "--stale", help="Leave in what no longer holds: see --slot of 'memsieve add'."
+        ),
+    ] = False,
     policy: Annotated[
         str | None,
         typer.Option(
@@ -117,6 +123,7 @@ def recall(
             cite=cite,
             dates=dates,
             track=track,
+            stale=stale,
             namespace=door.namespace,
         )
         others = elsewhere(memory.namespace, memory.namespaces()) if not found else ""

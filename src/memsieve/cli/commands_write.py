@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from memsieve.cli.door import Door, pairs, when
+from memsieve.cli.door import Door, pairs, pointed, when
 from memsieve.errors import InputError, MemsieveError, ParameterError, StoreError
 from memsieve.rules import MAX_TEXT_BYTES
 from memsieve.types import KINDS
@@ -45,6 +45,14 @@ def add(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Something to filter by later; repeatable."),
     ] = None,
+    slot: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SUBJECT/ATTRIBUTE",
+            help="Whose attribute the text states, as Ana/home: of several such texts recall gives"
+            " the one that holds.",
+        ),
+    ] = None,
 ) -> None:
     """Remember a text and print its id.
 
@@ -62,6 +70,7 @@ def add(
         kind=kind,
         key=key,
         metadata=pairs(metadata),
+        slot=pointed(slot),
     )
     with door.memory(makes=True) as memory:
         id_ = memory.add(message)

@@ -250,6 +250,27 @@ def pairs(given: Sequence[str] | None) -> dict[str, Any]:
     return found
 
 
+def pointed(slot: str | None) -> tuple[str, str] | None:
+    """A slot from SUBJECT/ATTRIBUTE; the last slash divides.
+
+    Raises
+    ------
+    ParameterError
+        If it has no slash, or nothing on one side of it.
+
+    Examples
+    --------
+    >>> pointed("Ana/home"), pointed("10/12 Mill Lane/owner")
+    (('Ana', 'home'), ('10/12 Mill Lane', 'owner'))
+    """
+    if slot is None:
+        return None
+    subject, _, attribute = slot.rpartition("/")
+    if not subject.strip() or not attribute.strip():
+        raise ParameterError(f"--slot must be SUBJECT/ATTRIBUTE, got {slot!r}")
+    return subject, attribute
+
+
 def _scalar(text: str) -> Any:
     """A JSON scalar that a store can compare, else the text itself."""
     import json

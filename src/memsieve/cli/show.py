@@ -200,6 +200,7 @@ def item(one: Item) -> None:
         "kind": one.kind,
         "source": f"{one.source}, trust {one.trust:g}",
         "key": one.key,
+        "slot": one.slot and f"{one.slot[0]}, {one.slot[1]}",
         "tokens": f"{one.tokens:,}",
         "metadata": ", ".join(f"{name}={value!r}" for name, value in one.metadata.items()),
     }

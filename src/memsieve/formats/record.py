@@ -20,6 +20,7 @@ NAMES = {
     "trust": ("trust",),
     "namespace": ("namespace",),
     "metadata": ("metadata",),
+    "slot": ("slot",),
 }
 
 
@@ -67,6 +68,8 @@ def message(record: object, place: str) -> Message:
         trust=1.0 if given["trust"] is None else given["trust"],
         metadata=_metadata(given["metadata"], left, place),
         namespace=_id(given, "namespace", place),
+        # What is no pair of texts is refused with the other fields, by the rule that `add` has.
+        slot=tuple(given["slot"]) if isinstance(given["slot"], list) else given["slot"],
     )
 
 

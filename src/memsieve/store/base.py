@@ -115,6 +115,17 @@ class Versions:
         return bool(self.old)
 
 
+class Claim(NamedTuple):
+    """What an item with a slot states, as given, and the `seq` of the item that holds that slot.
+
+    `holder` is None where none does: whatever was said of it was said later.
+    """
+
+    subject: str
+    attribute: str
+    holder: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One line of the journal: what was done to which item, when and by whom. No text."""
@@ -171,6 +182,9 @@ class Store(Protocol):
     def seqs(
         self, namespace: str, *, metadata: Mapping[str, Any], with_invalid: bool = False
     ) -> list[int]: ...
+    def holding(
+        self, namespace: str, seqs: Sequence[int], until_micros: int, as_of: datetime | None = None
+    ) -> dict[int, Claim]: ...
     def forget(self, ids: Sequence[str], actor: str) -> Receipt: ...
     def namespaces(self) -> list[str]: ...
     def close(self) -> None: ...

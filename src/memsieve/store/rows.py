@@ -20,8 +20,9 @@ MINUTE = timedelta(minutes=1)
 
 ITEM = """SELECT i.id, i.seq, n.name, i.kind, i.text, i.speaker, i.role, i.session, i.ordinal,
     i.source, i.trust, i.key, i.metadata, i.said_at, i.happened_from, i.happened_to,
-    i.happened_precision, i.stored_at, i.invalid_at, i.supersedes, i.tokens, i.offset_minutes
-    FROM item i JOIN namespace n ON n.id = i.namespace"""
+    i.happened_precision, i.stored_at, i.invalid_at, i.supersedes, i.tokens, i.offset_minutes,
+    t.subject, t.attribute
+    FROM item i JOIN namespace n ON n.id = i.namespace LEFT JOIN slot t ON t.item = i.seq"""
 COLUMNS = """SELECT i.seq, i.ordinal, i.tokens, coalesce(x.dated_tokens, 0), i.said_at,
     coalesce(i.offset_minutes, 0), coalesce(x.traits, 0), i.session, i.speaker, i.role, i.kind,
     x.terms, x.codes, x.scale, i.hash
@@ -49,6 +50,9 @@ INSERT_ITEM = """INSERT INTO item (id, namespace, kind, text, speaker, role, ses
 INSERT_MENTION = """INSERT INTO item_time
     (item, n, first, last, begins, ends, precision, weight, is_relative)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+INSERT_SLOT = """INSERT INTO slot (namespace, subject, attribute, item, valid_from)
+    VALUES (?, ?, ?, ?, ?)"""
 
 Page = Sequence[tuple[Any, ...]]
 
@@ -132,7 +136,7 @@ def item_of(row: Sequence[Any], mentions: Iterable[Sequence[Any]]) -> Item:
     """One row of `ITEM` and its rows of `MENTIONS` as an item, with times on its own clock."""
     (id_, seq, namespace, kind, text, speaker, role, session, ordinal, source, trust) = row[:11]
     (key, metadata, said_at, begin, end, precision, stored_at, invalid_at) = row[11:19]
-    supersedes, tokens, offset = row[19:]
+    supersedes, tokens, offset, subject, attribute = row[19:]
     zone = zone_of(offset or 0)
     happened = None if precision is None else _interval(begin, end, precision, zone)
     return Item(
@@ -160,6 +164,7 @@ def item_of(row: Sequence[Any], mentions: Iterable[Sequence[Any]]) -> Item:
             Mention(first, last, _interval(begin, end, precision, zone), weight, bool(relative))
             for _, _, first, last, begin, end, precision, weight, relative in mentions
         ),
+        slot=None if subject is None else (as_given(subject), as_given(attribute)),
     )
 
 
@@ -180,6 +185,24 @@ def mention_rows(seq: int, mentions: Sequence[Mention]) -> list[tuple[Any, ...]]
         (seq, n, m.first, m.last, *cells_of(m.interval), m.weight, int(m.is_relative))
         for n, m in enumerate(mentions)
     ]
+
+
+def slot_cell(given: str) -> str:
+    """A subject or an attribute as it stands in a row: its key, a line break, what was given.
+
+    The key comes first so that the primary key finds all spellings in one stretch.
+    """
+    return f"{slot_key(given)}\n{given}"
+
+
+def slot_key(given: str) -> str:
+    """What two spellings of a subject or an attribute have in common; one line."""
+    return " ".join(given.casefold().split())
+
+
+def as_given(cell: str) -> str:
+    """The inverse of `slot_cell`."""
+    return cell.partition("\n")[2]
 
 
 def conditions_of(

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from memsieve.errors import EmbedderMismatchError, ParameterError
-from memsieve.store import erasing, recalls, times
+from memsieve.store import erasing, recalls, slots, times
 from memsieve.store.base import (
     Analysis,
     Changes,
+    Claim,
     Event,
     Finding,
     IndexRow,
@@ -211,6 +212,18 @@ class SQLite(Database):
             pages = _pages(run, columns, (number, 0, old, new))
             event_pages = _pages(run, EVENTS, (number, 0))
             return Changes(columns_of(pages, event_pages, now, dimensions), ())
+
+    def holding(
+        self, namespace: str, seqs: Sequence[int], until_micros: int, as_of: datetime | None = None
+    ) -> dict[int, Claim]:
+        """Of those of these items that have a slot, what they state and which item holds it.
+
+        What was said last up to `until_micros`, in microseconds since 1970, holds. With `as_of`
+        the versions of that moment count in the place of their successors.
+        """
+        with self.reading() as run:
+            versions = Versions((), ()) if as_of is None else self.versions(namespace, as_of)
+            return slots.holding(run, namespace, seqs, until_micros, versions)
 
     def items(self, seqs: Sequence[int]) -> list[Item]:
         """Items by `seq`, in the order asked; those that are gone are left out."""

@@ -12,11 +12,14 @@ from memsieve.store.ids import new_ids
 from memsieve.store.rows import (
     INSERT_ITEM,
     INSERT_MENTION,
+    INSERT_SLOT,
+    as_given,
     cells_of,
     digest,
     mention_rows,
     micros,
     offset_minutes,
+    slot_cell,
 )
 
 Run = Callable[..., sqlite3.Cursor]
@@ -73,6 +76,9 @@ class Insertion:
             " VALUES (?, ?, ?, ?, ?, ?)",
             (seq, row.terms, row.codes, row.scale, row.traits, record.times.dated_tokens),
         )
+        if message.slot is not None:
+            cells = map(slot_cell, message.slot)
+            self.run(INSERT_SLOT, (self.namespace, *cells, seq, micros(record.said_at)))
         self.mentions += mention_rows(seq, record.times.mentions)
         self.written.append(seq)
         if old is not None:
@@ -152,6 +158,7 @@ class Forgetting:
         self._beside: dict[str, set[str]] = {
             column: set() for column in ("key", "session", "speaker", "metadata")
         }
+        self._slots: list[tuple[str, str]] = []
 
     def delete(self, ids: Sequence[str]) -> "Forgetting":
         for id_ in dict.fromkeys(ids):
@@ -163,6 +170,8 @@ class Forgetting:
             self._remove(seq)
         for column, values in self._beside.items():
             self.traces += self._gone_from(column, values)
+        # What other rows still hold, `erase` finds there itself.
+        self.traces += sorted({as_given(cell) for slot in self._slots for cell in slot})
         return self
 
     def _mark(self, seq: int) -> None:
@@ -189,6 +198,7 @@ class Forgetting:
             "SELECT id, namespace, text, key, session, speaker, metadata FROM item WHERE seq = ?",
             (seq,),
         ).fetchone()
+        self._slots += self.run("SELECT subject, attribute FROM slot WHERE item = ?", (seq,))
         self.run("DELETE FROM item WHERE seq = ?", (seq,))
         self.run("UPDATE item SET supersedes = NULL WHERE supersedes = ?", (id_,))
         self.run(
