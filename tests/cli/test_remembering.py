@@ -44,6 +44,16 @@ def test_add_keeps_everything_it_is_told(good):
     }.items()  # fmt: skip
 
 
+def test_a_slot_is_kept_and_recall_gives_what_holds_unless_told_otherwise(good):
+    good("add", "Ana lives in Rome.", "--at", "2020-01-01", "--slot", "Ana/home")
+    id_ = good("add", "Ana lives in Bonn.", "--at", "2021-01-01", "--slot", " ana/home").out.strip()
+    assert good("get", id_, "--json").json["slot"] == [" ana", "home"]
+    assert "slot       ana, home" in good("get", id_).out
+    assert len(good("recall", "Ana", "--json").json["hits"]) == 1
+    assert "no longer holds, [Ana, home] is said by hit 1" in good("recall", "Ana").out
+    assert len(good("recall", "Ana", "--stale", "--json").json["hits"]) == 2
+
+
 @pytest.mark.parametrize("arguments", [[], ["-"]])
 def test_add_reads_the_pipe_and_drops_one_line_break(good, arguments):
     id_ = good("add", *arguments, "--json", input="two\n\nlines\n\n").json["id"]

@@ -39,6 +39,8 @@ WRONG = [
     (["add", "x", "--at", "03/04/2026"], 2, "--at: date '03/04/2026' does not parse"),
     (["add", "x", "--kind", "poem"], 2, "kind must be one of turn, document"),
     (["add", "x", "--key", " "], 2, "key must be text that is not blank"),
+    (["add", "x", "--slot", "Ana"], 2, "--slot must be SUBJECT/ATTRIBUTE, got 'Ana'"),
+    (["add", "x", "--slot", "Ana/ "], 2, "--slot must be SUBJECT/ATTRIBUTE, got 'Ana/ '"),
     (["add", "x", "--metadata", "topic"], 2, "--metadata must be NAME=VALUE, got 'topic'"),
     (["add", "x", "--namespace", ""], 2, "namespace must be text that is not blank"),
     (["add", "x", "--embedder", "wordly"], 2, "an embedder spec must be static,"),

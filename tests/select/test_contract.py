@@ -250,6 +250,7 @@ def test_pytorch_gives_the_answer_of_numpy_in_float32_and_hundreds(selector, bud
         "position": rng.integers(0, 60, n),
         "group": rng.integers(0, 6, n),
         "group_tokens": rng.integers(0, 9, 6),
+        "same": rng.integers(0, 200, n),
     }
     expected = selector.select(Candidates(**data), **budget)
     tensors = {name: torch.from_numpy(array) for name, array in data.items()}

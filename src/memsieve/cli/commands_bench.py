@@ -25,6 +25,7 @@ SYSTEMS = (
     "recency",
     "bm25",
     "bm25+dense",
+    "memory-t1",
 )
 _BUDGETS = "250,500,1000,2000,4000"
 
@@ -137,6 +138,7 @@ def _system(name: str, embedder: "Embedder | None") -> "System":
     from memsieve.embed import NoEmbedder
     from memsieve.evaluate import baselines
     from memsieve.evaluate.memory_system import MemorySystem
+    from memsieve.systems.memory_t1 import MemoryT1
 
     words_only = NoEmbedder()
     made: dict[str, Callable[[], System]] = {
@@ -151,6 +153,7 @@ def _system(name: str, embedder: "Embedder | None") -> "System":
         "recency": lambda: baselines.Recency(words_only),
         "bm25": lambda: baselines.BM25(words_only),
         "bm25+dense": lambda: baselines.BM25Dense(embedder),
+        "memory-t1": MemoryT1,
     }
     return made[name]()
 
