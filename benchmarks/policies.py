@@ -4,9 +4,8 @@
     python benchmarks/policies.py dev.json --ablations       # each family of features, each reward
     python benchmarks/policies.py dev.json --cost            # milliseconds for 500 candidates
 
-Every conversation is recalled from by policies trained on the others (categories 1 to 4, or 1 to 5
-for the figures of sessions), through the same calls as `memsieve bench`; the shipped `default` has
-seen none of them. Differences are paired, question by question, with 95 % bootstrap intervals.
+Every conversation is recalled from by policies trained on the others (categories 1 to 4), through
+the same calls as `memsieve bench`; the shipped `default` has seen none of them. Differences are paired, question by question, with 95 % bootstrap intervals.
 """
 
 import argparse

@@ -1,10 +1,14 @@
 """Memories in real files, other processes, and small embedders for tests."""
 
+import json
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from contextlib import closing
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -142,3 +146,66 @@ def write_file(tmp_path):
         return path
 
     return write
+
+
+class Scripted(ThreadingHTTPServer):
+    """Answers each request with the next step of its script, without one by `usual(body)`.
+
+    A step is (status, body), (status, body, headers), a function from the request's body to the
+    answer's, or "silence" (no answer in time); `as_step` turns other things into one.
+    """
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.script, self.bodies, self.headers, self.connections = [], [], [], 0
+        self.usual = self.as_step = None
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+    def get_request(self):
+        self.connections += 1
+        return super().get_request()
+
+
+class _Answer(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        server = self.server
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        server.bodies.append(body | {"path": self.path})
+        server.headers.append(dict(self.headers))
+        step = server.script.pop(0) if server.script else server.usual
+        if step == "silence":
+            time.sleep(0.6)
+            self.close_connection = True
+            return
+        step = step if server.as_step is None else server.as_step(step)
+        status, answer, *rest = (200, step(body)) if callable(step) else step
+        sent = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
+        self.send_response(status)
+        for name, value in (rest[0] if rest else {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(sent)))
+        self.end_headers()
+        self.wfile.write(sent)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def scripted():
+    """An endpoint on the loopback interface that follows a script."""
+    pytest.importorskip("httpx", reason="endpoints need httpx")
+    server = Scripted()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()

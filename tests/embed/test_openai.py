@@ -1,10 +1,7 @@
 """The endpoint adapter against a scripted HTTP server on the loopback interface."""
 
-import json
 import logging
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -13,53 +10,6 @@ from memsieve.embed import OpenAI, Transport, from_spec
 from memsieve.errors import EndpointError, MissingExtraError, ParameterError
 
 QUICK = Transport(timeout_s=2, max_retries=2, backoff_s=0.01)
-
-
-class Endpoint(ThreadingHTTPServer):
-    """Answers each request with the next step of its script, then with good embeddings.
-
-    A step is (status, body, headers), "silence" (no answer in time), or a function from the
-    request's body to the answer's.
-    """
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.script, self.bodies, self.headers, self.connections = [], [], [], 0
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}/v1"
-
-    def get_request(self):
-        self.connections += 1
-        return super().get_request()
-
-
-class Answer(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.bodies.append(body | {"path": self.path})
-        self.server.headers.append(dict(self.headers))
-        step = self.server.script.pop(0) if self.server.script else good
-        if step == "silence":
-            time.sleep(0.6)
-            self.close_connection = True
-            return
-        status, answer, headers = (200, step(body), {}) if callable(step) else step
-        sent = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(sent)))
-        self.end_headers()
-        self.wfile.write(sent)
-
-    def log_message(self, *_):
-        pass
 
 
 def good(body, dimensions=4):
@@ -72,15 +22,10 @@ def good(body, dimensions=4):
 
 
 @pytest.fixture
-def endpoint():
-    pytest.importorskip("httpx", reason="endpoints need httpx")
-    server = Endpoint()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def endpoint(scripted):
+    """One that answers with good embeddings, unless its script says otherwise."""
+    scripted.usual = good
+    return scripted
 
 
 @pytest.fixture

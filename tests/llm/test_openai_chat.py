@@ -1,10 +1,5 @@
 """The chat adapter against a scripted HTTP server on the loopback interface."""
 
-import json
-import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
 
 from memsieve.embed import Transport
@@ -18,47 +13,6 @@ MESSAGES = [
 ]
 
 
-class Endpoint(ThreadingHTTPServer):
-    """Answers with the next step of its script, (status, body), or keeps silent; then with OK."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.script, self.bodies, self.headers, self.connections = [], [], [], 0
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}/v1"
-
-    def get_request(self):
-        self.connections += 1
-        return super().get_request()
-
-
-class Answer(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.bodies.append(body | {"path": self.path})
-        self.server.headers.append(dict(self.headers))
-        step = self.server.script.pop(0) if self.server.script else (200, completion("OK"))
-        if step == "silence":
-            time.sleep(0.6)
-            self.close_connection = True
-            return
-        status, answer = step
-        sent = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(sent)))
-        self.end_headers()
-        self.wfile.write(sent)
-
-    def log_message(self, *_):
-        pass
-
-
 def completion(content, **more):
     """An answer as the interface writes it."""
     choice = {"index": 0, "message": {"role": "assistant", "content": content}}
@@ -66,15 +20,10 @@ def completion(content, **more):
 
 
 @pytest.fixture
-def endpoint():
-    pytest.importorskip("httpx", reason="endpoints need httpx")
-    server = Endpoint()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def endpoint(scripted):
+    """One that answers OK, unless its script says otherwise."""
+    scripted.usual = lambda body: completion("OK")
+    return scripted
 
 
 @pytest.fixture

@@ -1,12 +1,8 @@
 """Memory-T1 on small dated conversations; its chat model is a scripted server on loopback."""
 
-import json
 import logging
-import threading
-import time
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta, timezone
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -68,43 +64,16 @@ class Fixed:
         return self.days
 
 
-class Endpoint(ThreadingHTTPServer):
+@pytest.fixture
+def endpoint(scripted):
     """A chat model that writes the texts of its script in turn; a number is a status instead."""
 
-    daemon_threads = True
+    def as_step(step):
+        choice = {"message": {"role": "assistant", "content": step}}
+        return (step, "") if isinstance(step, int) else (200, {"choices": [choice]})
 
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.script, self.bodies = [], []
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self):
-        self.server.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        step = self.server.script.pop(0)
-        if step == "silence":
-            time.sleep(0.6)
-            return
-        status, text = (step, "") if isinstance(step, int) else (200, step)
-        answer = {"choices": [{"message": {"role": "assistant", "content": text}}]}
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(json.dumps(answer).encode())
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def endpoint():
-    pytest.importorskip("httpx", reason="endpoints need httpx")
-    server = Endpoint()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    scripted.as_step = as_step
+    return scripted
 
 
 @pytest.fixture
