@@ -5,7 +5,8 @@
     python benchmarks/policies.py dev.json --cost            # milliseconds for 500 candidates
 
 Every conversation is recalled from by policies trained on the others (categories 1 to 4), through
-the same calls as `memsieve bench`; the shipped `default` has seen none of them. Differences are paired, question by question, with 95 % bootstrap intervals.
+the same calls as `memsieve bench`; the shipped `default` has seen none of them. Differences are
+paired, question by question, with 95 % bootstrap intervals.
 """
 
 import argparse
