@@ -36,10 +36,11 @@ from memsieve.learn.objectives import Listwise, Objective, Pairwise, Pointwise
 from memsieve.learn.scoring import Figures, figures
 from memsieve.learn.training import Recipe, Trained, train
 from memsieve.memory import Memory
-from memsieve.recall import Request, Weighed
+from memsieve.request import Request
 from memsieve.score.features import FAMILIES, NAMES, features
 from memsieve.score.policy import Policy
 from memsieve.score.policy import load as load_policy
+from memsieve.stages import Weighed
 
 ADVERSARIAL = "adversarial"
 N_COST = 500

@@ -10,26 +10,31 @@ from math import nan
 from numbers import Real
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, TextIO, TypedDict, Unpack, overload
 
-from memsieve import formats
+from memsieve import formats, registry
 from memsieve import timeline as readers
 from memsieve.carrying import Progress, fingerprint, write_file, write_lines
 from memsieve.chronology import Chronology, chronology
 from memsieve.embed import Embedder, from_spec
 from memsieve.errors import NotFoundError, ParameterError
 from memsieve.intake import Addable, Analyst, as_message, as_moment
-from memsieve.recall import Recaller, Request, Scorer, Weighed
+from memsieve.recall import Recaller
 from memsieve.recollection import Recollection
+from memsieve.request import Request
 from memsieve.score.policy import Policy
 from memsieve.score.policy import load as load_policy
 from memsieve.settling import settled_embedder, settled_policy, settled_timeline
+from memsieve.stages import Memsieve, Scorer, System, Weighed
 from memsieve.store import SQLite
-from memsieve.store.base import Event, Finding, Job
+from memsieve.store.base import Event, Finding, Job, Note
 from memsieve.store.recalls import RecallRow
 from memsieve.store.schema import MIGRATIONS
 from memsieve.timeline import Reader, read_interval
 from memsieve.types import NOTHING, Interval, Item, Message, Receipt
+
+if TYPE_CHECKING:
+    from memsieve.llm import Model
 
 When = Interval | str | tuple[datetime | str | None, datetime | str | None]
 """A stretch of time as a caller may name it."""
@@ -82,6 +87,13 @@ class Memory:
         the one that the file has adopted, else the shipped default.
     scorer
         Anything else that turns features into scores, in place of a policy.
+    system
+        How to recall: the name of a registered system (`memsieve systems` lists them) or a
+        `System`. None: memsieve's own. What is kept does not depend on it, so that one file may be
+        opened with one after another.
+    model
+        A chat model for the systems that ask one, when `enrich` or `ask` is called; nothing else
+        calls it.
     timeout_s
         How long a write waits for other writers.
     actor
@@ -94,9 +106,9 @@ class Memory:
     ------
     StoreError, EmbedderMismatchError, ParameterError
         If the file cannot be opened, was made with another embedder, or has its times from
-        another reader; if both a policy and a scorer are given.
+        another reader; if more than one of policy, scorer and system is given.
     NotFoundError, FormatError
-        If `policy` names nothing, or a file that is no policy.
+        If `policy` or `system` names nothing, or `policy` a file that is no policy.
     """
 
     def __init__(
@@ -109,6 +121,8 @@ class Memory:
         count_tokens: Callable[[str], int] | None = None,
         policy: Policy | str | Path | None = None,
         scorer: Scorer | None = None,
+        system: System | str | None = None,
+        model: "Model | None" = None,
         timeout_s: float = 30.0,
         actor: str = "library",
         adopt: bool = False,
@@ -120,13 +134,14 @@ class Memory:
         self._lock = threading.RLock()
         if policy is not None and scorer is not None:
             raise ParameterError("give a policy or a scorer, not both")
-        chosen = load_policy(policy) if isinstance(policy, str | Path) else policy
+        chosen = _system(system, scorer or policy)
+        self._model = model
         self._count_tokens = count_tokens
         given = from_spec(embedder) if isinstance(embedder, str) else embedder
         reader = readers.from_spec(timeline) if isinstance(timeline, str) else timeline
         self._store = SQLite(path, timeout_s=timeout_s)
         try:
-            self._scorer: Scorer = scorer or chosen or settled_policy(self._store)
+            self._system = chosen or Memsieve(settled_policy(self._store))
             self._use(
                 settled_embedder(self._store, given, adopt=adopt),
                 settled_timeline(self._store, reader),
@@ -138,7 +153,14 @@ class Memory:
     def _use(self, embedder: Embedder, timeline: Reader) -> None:
         self._analyst = Analyst(embedder, timeline)
         self._recaller = Recaller(
-            self._store, embedder, timeline, self._count_tokens, self._analyst.count, self._scorer
+            self._store,
+            embedder,
+            timeline,
+            self._count_tokens,
+            self._analyst.count,
+            self._system,
+            model=self._model,
+            actor=self._actor,
         )
 
     @property
@@ -157,14 +179,24 @@ class Memory:
         return self._analyst.timeline
 
     @property
-    def scorer(self) -> Scorer:
-        """What scores candidates here: a `Policy`, unless another scorer was given."""
-        return self._scorer
+    def system(self) -> System:
+        """How this memory recalls."""
+        return self._system
+
+    @property
+    def model(self) -> "Model | None":
+        """The chat model that `enrich` and `ask` may call."""
+        return self._model
+
+    @property
+    def scorer(self) -> Scorer | None:
+        """What scores candidates here: a `Policy`, unless another scorer or system was given."""
+        return self._system.scorer if isinstance(self._system, Memsieve) else None
 
     @property
     def policy(self) -> str:
         """The name of what scores candidates here."""
-        return str(getattr(self._scorer, "name", type(self._scorer).__name__))
+        return self._system.scorer_name
 
     def close(self) -> None:
         """Close the file."""
@@ -427,8 +459,36 @@ class Memory:
         """Let this file go by a policy from now on, wherever no other is named."""
         self._store.set_meta("policy", policy.text())
         with self._lock:
-            self._scorer = policy
+            if isinstance(self._system, Memsieve):
+                self._system = Memsieve(policy)
             self._use(self.embedder, self.timeline_reader)
+
+    def enrich(self, *, namespace: str | None = None, progress: Progress | None = None) -> int:
+        """Let the system write notes about what has none yet; gives how many it wrote.
+
+        Notes are stored one by one: interrupted, it goes on with the next call. Systems that need
+        no notes write none. A chat model is called only if one was given, and what it writes is
+        kept; without one a system works notes out by itself whenever it needs them.
+
+        Raises
+        ------
+        NotFoundError
+            If a namespace was named that does not exist.
+        EndpointError, AnswerError
+            From the chat model; what was written before is kept.
+        """
+        with self._lock:
+            return self._system.enrich(self._recaller.place(self._known(namespace)), progress)
+
+    def notes(
+        self, unit: str | None = None, *, namespace: str | None = None
+    ) -> builtins.list[Note]:
+        """The notes that this system has about its units, oldest first.
+
+        With a `unit`, such as the id of an item or the name of a session, those about it alone,
+        older versions included.
+        """
+        return self._store.notes(self._known(namespace), self._system.name, unit)
 
     def weigh(
         self, question: str, *, now: datetime | str | None = None, namespace: str | None = None
@@ -744,6 +804,20 @@ class Memory:
 def open(path: str | Path, **options: Any) -> Memory:
     """Open or make a memory: `memsieve.open("agent.db")`; options as `Memory` takes them."""
     return Memory(path, **options)
+
+
+def _system(given: System | str | None, scorer: Scorer | str | Path | None) -> System | None:
+    """The system that the caller asks for; None leaves the choice to the file."""
+    if given is not None and scorer is not None:
+        raise ParameterError("give a policy, a scorer or a system, not two of them")
+    if isinstance(given, System):
+        return given
+    if isinstance(given, str):
+        # The file has a say in the policy of memsieve's own.
+        return None if given == Memsieve.CARD.name else registry.make(given)
+    if isinstance(scorer, str | Path):
+        return Memsieve(load_policy(scorer))
+    return None if scorer is None else Memsieve(scorer)
 
 
 def _named(namespace: str) -> str:

@@ -1,13 +1,13 @@
 """The answer to a recall: what was found, why, what was left out, and the text for a prompt."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import overload
+from typing import Any, overload
 
 from memsieve.errors import NotFoundError
 from memsieve.timeline.printing import annotated
-from memsieve.types import Hit, Item, SessionHit
+from memsieve.types import NOTHING, Hit, Item, SessionHit
 
 SURE = 2 / 3
 """Share of an event's words from which it counts as found for certain."""
@@ -91,9 +91,10 @@ class Computed:
         return f"{'Worked out' if self.is_sure else 'Perhaps'}: {self.answer}, {self.working}."
 
 
-def with_lines(text: str, computed: Sequence[Computed]) -> str:
-    """A context with what was worked out below it."""
-    return "\n\n".join(part for part in (text, "\n".join(c.line for c in computed)) if part)
+def with_lines(text: str, computed: Sequence[Computed], remarks: Sequence[str] = ()) -> str:
+    """A context with what was worked out and remarked below it."""
+    below = "\n".join([*(one.line for one in computed), *remarks])
+    return "\n\n".join(part for part in (text, below) if part)
 
 
 def happened_on(item: Item) -> datetime:
@@ -135,7 +136,8 @@ class Recollection:
     weighed; tokens: length of `context()` as `count_tokens` counts; computed: lengths of time that
     the question asked for, which end the context; by_event: it asked for an order, so the context
     goes by when things happened; dates: relative words have their dates beside them; id: by which
-    `Memory.feedback` judges it.
+    `Memory.feedback` judges it; remarks: further lines that end the context; plan: what the system
+    decided for this question.
     """
 
     question: str
@@ -151,11 +153,13 @@ class Recollection:
     by_event: bool = False
     dates: bool = False
     id: str = ""
+    remarks: tuple[str, ...] = ()
+    plan: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
 
     def context(self) -> str:
         """The hits as text for a prompt: in time order, dated, never over the token budget."""
         text = render(self.hits, cite=self.cite, dates=self.dates, by_event=self.by_event)
-        return with_lines(text, self.computed)
+        return with_lines(text, self.computed, self.remarks)
 
     @property
     def tokens(self) -> int:

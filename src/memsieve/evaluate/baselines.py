@@ -15,7 +15,7 @@ from memsieve.embed import Embedder, Static
 from memsieve.evaluate.report import Packed, Ranking
 from memsieve.evaluate.scopes import Scope
 from memsieve.intake import Analyst, as_message
-from memsieve.recall import Layout
+from memsieve.layout import Layout
 from memsieve.search import Block
 from memsieve.search.lexical import bm25
 from memsieve.search.words import terms

@@ -9,9 +9,9 @@ from memsieve.embed import Embedder
 from memsieve.evaluate.report import Packed, Ranking
 from memsieve.evaluate.scopes import Scope
 from memsieve.memory import Memory
-from memsieve.recall import Scorer
 from memsieve.recollection import Recollection
 from memsieve.score.policy import Policy
+from memsieve.stages import Scorer
 
 _NAMESPACE = "scope"
 

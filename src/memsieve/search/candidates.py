@@ -87,6 +87,12 @@ def find(
     return Found(docs, lexical, *_cosines(block, question, docs, scan))
 
 
+def found_of(block: Block, question: Question, docs: np.ndarray) -> Found:
+    """Given documents, ascending and each once, as the candidates of a question."""
+    lexical = bm25(block, question.terms, question.name_terms)
+    return Found(docs, lexical, *_cosines(block, question, docs))
+
+
 def _masked(scores: np.ndarray, allowed: np.ndarray | None, low: float) -> np.ndarray:
     return scores if allowed is None else np.where(allowed, scores, np.float32(low))
 

@@ -1,6 +1,6 @@
 """What a store takes and gives: records in, items and index columns out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -147,6 +147,22 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What was written about one unit of a system.
+
+    unit: what it is about, by the system's own naming, such as the id of an item or the name of a
+    session; body: JSON values by name; sources: `seq` of every item whose text it may repeat;
+    author: the model that wrote it, or "given"; made_at: None before it is stored.
+    """
+
+    unit: str
+    body: Mapping[str, Any]
+    sources: tuple[int, ...]
+    author: str
+    made_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """Resumable work: how far it came (`done` of `total`) and whether it ended or failed."""
 
@@ -185,6 +201,17 @@ class Store(Protocol):
     def holding(
         self, namespace: str, seqs: Sequence[int], until_micros: int, as_of: datetime | None = None
     ) -> dict[int, Claim]: ...
+    def walk(self, namespace: str) -> Iterator[Item]: ...
+    def write_notes(
+        self,
+        namespace: str,
+        system: str,
+        written: Sequence[Note],
+        links: Sequence[tuple[int, int, float]] = (),
+    ) -> None: ...
+    def notes(self, namespace: str, system: str, unit: str | None = None) -> list[Note]: ...
+    def notes_state(self, namespace: str, system: str) -> tuple[int, int]: ...
+    def links(self, namespace: str, system: str) -> list[tuple[int, int, float]]: ...
     def forget(self, ids: Sequence[str], actor: str) -> Receipt: ...
     def namespaces(self) -> list[str]: ...
     def close(self) -> None: ...

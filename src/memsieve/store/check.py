@@ -13,9 +13,8 @@ from memsieve.errors import NotAStoreError
 from memsieve.store import erasing
 from memsieve.store.base import Analysis, Finding, IndexRow, TimeRow
 from memsieve.store.database import Database
-from memsieve.store.rows import cells_of, digest, mention_rows, micros, on_clock, zone_of
+from memsieve.store.rows import Run, cells_of, digest, mention_rows, micros, on_clock, zone_of
 from memsieve.store.times import count_unread, mentions_of, write_times
-from memsieve.store.writing import Run
 
 Mend = Callable[[Run], object]
 Found = tuple[Finding, Mend | None]

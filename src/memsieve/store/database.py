@@ -9,7 +9,7 @@ from pathlib import Path
 from memsieve.errors import ParameterError, StoreAccessError, StoreBusyError
 from memsieve.store.opening import check_place, connect, translated
 from memsieve.store.raw import RAW_FILES, read_chunks
-from memsieve.store.writing import Run
+from memsieve.store.rows import Run
 
 log = logging.getLogger(__name__)
 

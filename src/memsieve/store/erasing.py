@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 from memsieve.store.database import Database
 from memsieve.store.ids import new_ids
 from memsieve.store.residue import PROBE_BYTES, Search, probes
-from memsieve.store.rows import micros
-from memsieve.store.writing import Run
+from memsieve.store.rows import Run, micros
 
 _KIND = "erase"
 _PAGE = 1_000
@@ -20,6 +19,7 @@ _WORDS = (
     "SELECT operation, actor, item, detail FROM journal",
     "SELECT kind, key, error FROM job",
     "SELECT key, value FROM meta",
+    "SELECT system, unit, body, author FROM note",
     "SELECT name, sql FROM sqlite_master",
 )
 

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from memsieve.errors import NotFoundError
-from memsieve.store.rows import micros, moment
-from memsieve.store.writing import Run
+from memsieve.store.rows import Run, micros, moment
 
 _FEATURE = np.dtype("<f2")
 

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from itertools import chain
@@ -13,6 +14,9 @@ import numpy as np
 from memsieve.errors import ParameterError, StoreError
 from memsieve.store.base import UNKNOWN, Columns
 from memsieve.types import Interval, Item, Mention
+
+Run = Callable[..., sqlite3.Cursor]
+"""What executes a statement inside a transaction."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

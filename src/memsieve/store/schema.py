@@ -1,8 +1,9 @@
 """The tables, one numbered migration at a time.
 
-Canonical: namespace, item, evidence, link, slot, journal, job, meta, recall, recall_item. Derived,
-rebuildable by `check(fix=True)`: item_index, item_time, and the event interval of an item
-(`happened_*`). A migration is never edited once released: a change is a new one.
+Canonical: namespace, item, evidence, link, slot, journal, job, meta, recall, recall_item, note,
+note_source. Derived, rebuildable by `check(fix=True)`: item_index, item_time, and the event
+interval of an item (`happened_*`). A migration is never edited once released: a
+change is a new one.
 """
 
 import sqlite3
@@ -30,6 +31,10 @@ def _traits_and_recalls(connection: sqlite3.Connection) -> None:
         " WHERE i.seq = item_index.seq)"
     )
     connection.create_function("traits_of", 1, None)
+
+
+def _notes(connection: sqlite3.Connection) -> None:
+    _run_all(connection, _NOTES)
 
 
 def _traits_of(text: bytes) -> int:
@@ -197,9 +202,32 @@ CREATE TABLE recall_item (
 CREATE INDEX recall_item_by_item ON recall_item(item)
 """
 
+# What named systems had written about items; `body` is JSON. replaced_at is NULL for what holds.
+_NOTES = """
+CREATE TABLE note (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    namespace INTEGER NOT NULL REFERENCES namespace(id),
+    system TEXT NOT NULL,
+    unit TEXT NOT NULL,
+    body TEXT NOT NULL,
+    author TEXT NOT NULL,
+    made_at INTEGER NOT NULL,
+    replaced_at INTEGER
+);
+CREATE UNIQUE INDEX note_by_unit ON note(namespace, system, unit) WHERE replaced_at IS NULL;
+
+CREATE TABLE note_source (
+    note INTEGER NOT NULL REFERENCES note(id) ON DELETE CASCADE,
+    item INTEGER NOT NULL REFERENCES item(seq) ON DELETE CASCADE,
+    PRIMARY KEY (note, item)
+) WITHOUT ROWID;
+CREATE INDEX note_source_by_item ON note_source(item)
+"""
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _first_tables,
     _times,
     _traits_and_recalls,
+    _notes,
 )
 """Applied in order; `PRAGMA user_version` counts how many a file has had."""

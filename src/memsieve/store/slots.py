@@ -8,8 +8,7 @@ import json
 from collections.abc import Sequence
 
 from memsieve.store.base import Claim, Versions
-from memsieve.store.rows import as_given, slot_key
-from memsieve.store.writing import Run
+from memsieve.store.rows import Run, as_given, slot_key
 
 _NAMESPACE = """SELECT n.id FROM namespace n
     WHERE n.name = ? AND EXISTS (SELECT 1 FROM slot s WHERE s.namespace = n.id)"""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from memsieve.errors import EmbedderMismatchError, ParameterError
-from memsieve.store import erasing, recalls, slots, times
+from memsieve.store import erasing, notes, recalls, slots, times
 from memsieve.store.base import (
     Analysis,
     Changes,
@@ -17,6 +17,7 @@ from memsieve.store.base import (
     Finding,
     IndexRow,
     Job,
+    Note,
     Record,
     Versions,
 )
@@ -28,13 +29,14 @@ from memsieve.store.rows import (
     ITEM,
     VERSIONS,
     Page,
+    Run,
     columns_of,
     conditions_of,
     item_of,
     micros,
     moment,
 )
-from memsieve.store.writing import Forgetting, Insertion, Run
+from memsieve.store.writing import Forgetting, Insertion
 from memsieve.types import NOTHING, Interval, Item, Receipt
 
 _PAGE = 20_000
@@ -505,6 +507,41 @@ class SQLite(Database):
         """Every recall with feedback, oldest first, of one namespace or of all."""
         with self.reading() as run:
             return recalls.judged(run, None if namespace is None else _namespace(run, namespace))
+
+    # Notes and links of named systems
+
+    def write_notes(
+        self,
+        namespace: str,
+        system: str,
+        written: Sequence[Note],
+        links: Sequence[tuple[int, int, float]] = (),
+    ) -> None:
+        """Store notes, and links between items by `seq` with a weight, in one transaction.
+
+        Raises
+        ------
+        NotFoundError
+            If a source of a note is not there; then nothing is stored.
+        """
+        with self.writing() as run:
+            notes.write(run, _namespace(run, namespace), system, written)
+            notes.write_links(run, system, links)
+
+    def notes(self, namespace: str, system: str, unit: str | None = None) -> list[Note]:
+        """The notes of a system that hold, oldest first; with a `unit` its old versions as well."""
+        with self.reading() as run:
+            return notes.read(run, _namespace(run, namespace), system, unit)
+
+    def notes_state(self, namespace: str, system: str) -> tuple[int, int]:
+        """Two numbers that change whenever the notes of a system do."""
+        with self.reading() as run:
+            return notes.state(run, _namespace(run, namespace), system)
+
+    def links(self, namespace: str, system: str) -> list[tuple[int, int, float]]:
+        """The links of a system as (a, b, weight), by `seq`, in the order of a and b."""
+        with self.reading() as run:
+            return notes.read_links(run, _namespace(run, namespace), system)
 
     # Proof
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from memsieve.store.base import TimeRow
-from memsieve.store.rows import MENTIONS, cells_of, mention_rows, micros, on_clock, zone_of
-from memsieve.store.writing import Run, insert_mentions
+from memsieve.store.rows import MENTIONS, Run, cells_of, mention_rows, micros, on_clock, zone_of
+from memsieve.store.writing import insert_mentions
 from memsieve.types import Interval
 
 _DAY = 86_400_000_000  # microseconds

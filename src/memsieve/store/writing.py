@@ -1,18 +1,19 @@
 """What happens inside a write transaction: adding a batch, forgetting items."""
 
 import json
-import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from memsieve.errors import NotFoundError
+from memsieve.store import notes
 from memsieve.store.base import Record
 from memsieve.store.ids import new_ids
 from memsieve.store.rows import (
     INSERT_ITEM,
     INSERT_MENTION,
     INSERT_SLOT,
+    Run,
     as_given,
     cells_of,
     digest,
@@ -21,8 +22,6 @@ from memsieve.store.rows import (
     offset_minutes,
     slot_cell,
 )
-
-Run = Callable[..., sqlite3.Cursor]
 
 _FEW = 32
 
@@ -199,6 +198,7 @@ class Forgetting:
             (seq,),
         ).fetchone()
         self._slots += self.run("SELECT subject, attribute FROM slot WHERE item = ?", (seq,))
+        self.traces += notes.forget(self.run, seq)
         self.run("DELETE FROM item WHERE seq = ?", (seq,))
         self.run("UPDATE item SET supersedes = NULL WHERE supersedes = ?", (id_,))
         self.run(

@@ -5,7 +5,7 @@ used directly, and it keeps to the protocol `memsieve.evaluate.System`, so it ca
 beside others.
 """
 
-from memsieve.systems.base import Card
+from memsieve.stages import Card
 from memsieve.systems.memory_t1 import MemoryT1
 
 __all__ = ["Card", "MemoryT1"]

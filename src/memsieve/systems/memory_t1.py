@@ -17,8 +17,9 @@ from memsieve.evaluate.report import Packed, Ranking
 from memsieve.evaluate.scopes import Scope
 from memsieve.llm import Chat, json_object
 from memsieve.select import Candidates, TopK
-from memsieve.systems.base import Card, Lines
+from memsieve.stages import Card
 from memsieve.systems.date_range import DateRange, RangeFinder, RuleRange
+from memsieve.systems.lines import Lines
 from memsieve.types import Message
 
 _LOG = logging.getLogger(__name__)

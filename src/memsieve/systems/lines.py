@@ -1,7 +1,6 @@
-"""What named systems share: the card that describes one, and the packing of ranked turns."""
+"""The packing of ranked turns, for systems that are measured without a memory file."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 
@@ -11,26 +10,6 @@ from memsieve.evaluate.report import Packed
 from memsieve.recollection import day_line, voice
 from memsieve.select import Candidates, TopK
 from memsieve.types import Message
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """A system in a few lines: the six questions, its paper, and where this one departs from it.
-
-    unit: what is remembered as one thing; written: what is stored and when; scored: what a
-    candidate is worth; selected: which are kept, under which budget; managed: what happens to
-    memories between questions; learns: what training changes.
-    """
-
-    name: str
-    paper: str
-    unit: str
-    written: str
-    scored: str
-    selected: str
-    managed: str
-    learns: str
-    differences: tuple[str, ...] = ()
 
 
 class Lines:
