@@ -7,6 +7,7 @@ import numpy as np
 
 from memsieve.embed import Embedder
 from memsieve.search.block import Block
+from memsieve.search.names import loosely_named
 from memsieve.search.wanted import Wanted, wanted
 from memsieve.search.windows import Window
 from memsieve.search.words import terms
@@ -45,7 +46,8 @@ def read(
 ) -> Question:
     """Read `text` against the names of those who speak in `block`.
 
-    A speaker is named if one of the words of the name occurs, so "Maria" finds "Maria Lopez".
+    A speaker is named if one of the words of the name occurs, so "Maria" finds "Maria Lopez", or
+    one that stands for it: see `memsieve.search.names.loosely_named`.
     Their names are taken out before embedding: everybody mentions them, so they tell nothing
     about what was said, and a static embedder would spend a good part of the vector on them. The
     words of a relative time go as well: "last month" in a question means another month than in a
@@ -56,9 +58,13 @@ def read(
     present = set(found.tolist())
     speakers = {n for n, names in block.name_terms.items() if present.intersection(names)}
     named = frozenset(t for n in speakers for t in block.name_terms[n]) & present
+    loosely = loosely_named(whole, block.speakers.names, lambda term: block.frequency(term) > 0)
+    speakers.update(loosely.values())
+    named |= {int(t) for word in loosely for t in terms(word)}
     vector = None
     if embedder.dimensions:
-        vector = embedder.embed([_without(text, [block.speakers.names[n] for n in speakers])])[0]
+        names = [*(block.speakers.names[n] for n in speakers), *loosely]
+        vector = embedder.embed([_without(text, names)])[0]
     return Question(whole, found, named, frozenset(speakers), vector, asked, window, wanted(whole))
 
 
