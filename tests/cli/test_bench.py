@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from memsieve.cli.commands_bench import SYSTEMS
+from memsieve import registry
+from memsieve.cli.commands_bench import BASELINES
 from memsieve.embed import Static
 from memsieve.evaluate import evaluate, load
 from memsieve.evaluate.memory_system import MemorySystem
@@ -16,7 +17,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "conversations"
 TIMED = {"latency_ms", "add_per_s", "db_bytes"}
 CONTRACT = {
     "dataset", "system", "policy", "embedder", "n_questions", "turn", "session", "by_category",
-    "budget_recall", "tokens_returned_mean", "macro", *TIMED,
+    "budget_recall", "tokens_returned_mean", "macro", "model_calls", "with_model", *TIMED,
 }  # fmt: skip
 
 
@@ -28,7 +29,11 @@ def test_the_table_names_data_embedder_and_what_was_skipped(good, conversation, 
         f"embedder: {Static().identity}",
     ]
     assert lines[3].split()[:5] == ["system", "R@1", "R@5", "R@10", "R@20"]
-    assert [line.split()[0] for line in lines[4:]] == list(SYSTEMS)
+    assert [line.split()[0] for line in lines[4:]] == [
+        "memsieve",
+        *BASELINES,
+        *registry.names()[1:],
+    ]
     assert not database.exists()
 
 

@@ -46,6 +46,8 @@ def test_the_json_has_exactly_the_promised_shape(report):
         "latency_ms",
         "add_per_s",
         "db_bytes",
+        "model_calls",
+        "with_model",
         "macro",
     }
     assert set(report.to_json()["turn"]) == {"recall", "recall_all", "ndcg10", "mrr"}

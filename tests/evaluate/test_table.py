@@ -1,5 +1,7 @@
 """The table of a comparison, cell by cell."""
 
+from dataclasses import replace
+
 import pytest
 
 from memsieve.evaluate import table
@@ -14,7 +16,7 @@ def report(scripted, dataset, rankings, packs):
 def test_every_cell_of_a_row_worked_by_hand(report):
     (row,) = table.rows([report])
     cells = dict(zip(table.heading([report]), row, strict=True))
-    times = [cells.pop("p50 ms"), cells.pop("p95 ms")]
+    times = [cells.pop(name) for name in ("p50 ms", "p95 ms", "write ms")]
     assert cells == {
         "system": "scripted",
         "R@1": "0.333",
@@ -26,8 +28,19 @@ def test_every_cell_of_a_row_worked_by_hand(report):
         "250 tok": "0.500",
         "1,000 tok": "0.667",
         "tokens of 1,000": "600",
+        "model: R@10": "-",
+        "calls": "-",
     }
-    assert times == [f"{report.latency_ms(p):.2f}" for p in (50, 95)]
+    assert times == [*(f"{report.latency_ms(p):.2f}" for p in (50, 95)), f"{report.write_ms:.2f}"]
+
+
+def test_what_a_chat_model_adds_stands_beside_it(report, scripted, dataset):
+    twin = replace(evaluate(scripted({}), dataset, budgets=(250, 1000)), model_calls=1234)
+    (row,) = table.rows([replace(report, with_model=twin)])
+    assert dict(zip(table.heading([report]), row, strict=True))["R@10"] == "0.833"
+    assert row[-2:] == ("0.000", "1,234")
+    untold = replace(twin, model_calls=None)
+    assert table.rows([replace(report, with_model=untold)])[0][-2:] == ("0.000", "-")
 
 
 def test_categories_follow_one_another_and_close_with_their_mean(report):

@@ -11,6 +11,7 @@ from memsieve.cli import (
     commands_carry,
     commands_learn,
     commands_read,
+    commands_systems,
     commands_time,
     commands_write,
 )
@@ -63,6 +64,12 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None], str], ...] = (
         commands_read.history,
         "memsieve history 019cad1e-5f2c-7000-8d3a-0b1f6a2c9e44",
     ),
+    (
+        _USE,
+        "enrich",
+        commands_systems.enrich,
+        "memsieve enrich --system a-mem --model http://127.0.0.1:11434/v1#qwen3",
+    ),
     (_CARRY, "import", commands_carry.import_, "memsieve import chatgpt-export.zip --db agent.db"),
     (_CARRY, "export", commands_carry.export, "memsieve export backup.jsonl --namespace default"),
     (_CARE, "check", commands_care.check, "memsieve check --fix"),
@@ -81,6 +88,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None], str], ...] = (
         commands_learn.train,
         "memsieve train policy conversations/ --out mine.json",
     ),
+    (_CARE, "systems", commands_systems.systems, "memsieve systems memgas"),
     (_CARE, "bench", commands_bench.bench, "memsieve bench conversations/ --json figures.json"),
 )
 for _panel, _name, _function, _example in _COMMANDS:

@@ -11,21 +11,21 @@ import typer
 
 from memsieve.cli.door import Door
 from memsieve.cli.files import require_room
+from memsieve.cli.options import KeyEnv, ModelSpec
 from memsieve.errors import MissingExtraError, ParameterError
 
 if TYPE_CHECKING:
     from memsieve.embed import Embedder
     from memsieve.evaluate import Comparison, Dataset, Report, System
+    from memsieve.llm import Model
 
-SYSTEMS = (
-    "memsieve",
+BASELINES = (
     "memsieve-untrained",
     "memsieve-timeless",
     "random",
     "recency",
     "bm25",
     "bm25+dense",
-    "memory-t1",
 )
 _BUDGETS = "250,500,1000,2000,4000"
 
@@ -40,7 +40,8 @@ def bench(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help=f"What to measure, of {', '.join(SYSTEMS)}; repeatable. Default: all.",
+            help="What to measure: a system that 'memsieve systems' lists, or one of"
+            f" {', '.join(BASELINES)}; repeatable. Default: all.",
         ),
     ] = None,
     policy: Annotated[
@@ -51,6 +52,8 @@ def bench(
             " as a system of its own. Default: default.",
         ),
     ] = None,
+    model: ModelSpec = None,
+    key_env: KeyEnv = None,
     categories: Annotated[
         str | None,
         typer.Option(metavar="A,B", help="Ask these categories of questions only. Default: all."),
@@ -96,6 +99,12 @@ def bench(
             for name in names
             for one in _systems(name, embedder, policy or [])
         ]
+        asked = door.model(model, key_env)
+        twins = {
+            name: stack.enter_context(closing(_twin(name, embedder, asked)))
+            for name in names
+            if asked is not None and name not in BASELINES
+        }
         comparison = evaluate.compare(
             systems,
             data,
@@ -103,6 +112,7 @@ def bench(
             budgets=sizes,
             k=k,
             progress=stack.enter_context(bar_for_each()),
+            with_model=twins,
         )
     _write(comparison, data, out=out, rows=rows)
     if out != "-":
@@ -112,11 +122,14 @@ def bench(
 
 
 def _chosen(given: Sequence[str] | None) -> list[str]:
-    """Names of systems without repeats, in the order of `SYSTEMS`."""
-    asked = set(given or ["all"])
-    for name in sorted(asked - {*SYSTEMS, "all"}):
-        raise ParameterError(f"--system must be one of {', '.join(SYSTEMS)}, all; got {name!r}")
-    return [name for name in SYSTEMS if name in asked or "all" in asked]
+    """Names without repeats: memsieve, what it is held against, the other systems."""
+    from memsieve import registry
+
+    asked, first = set(given or ["all"]), registry.names()[0]
+    known = (first, *BASELINES, *(name for name in registry.names() if name != first))
+    for name in sorted(asked - {*known, "all"}):
+        raise ParameterError(f"--system must be one of {', '.join(known)}, all; got {name!r}")
+    return [name for name in known if name in asked or "all" in asked]
 
 
 def _systems(name: str, embedder: "Embedder | None", policies: Sequence[str]) -> "Iterator[System]":
@@ -138,7 +151,6 @@ def _system(name: str, embedder: "Embedder | None") -> "System":
     from memsieve.embed import NoEmbedder
     from memsieve.evaluate import baselines
     from memsieve.evaluate.memory_system import MemorySystem
-    from memsieve.systems.memory_t1 import MemoryT1
 
     words_only = NoEmbedder()
     made: dict[str, Callable[[], System]] = {
@@ -153,9 +165,17 @@ def _system(name: str, embedder: "Embedder | None") -> "System":
         "recency": lambda: baselines.Recency(words_only),
         "bm25": lambda: baselines.BM25(words_only),
         "bm25+dense": lambda: baselines.BM25Dense(embedder),
-        "memory-t1": MemoryT1,
     }
-    return made[name]()
+    return made[name]() if name in made else MemorySystem(name=name, embedder=embedder, system=name)
+
+
+def _twin(name: str, embedder: "Embedder | None", model: "Model") -> "System":
+    """The same system with a chat model."""
+    from memsieve.evaluate.memory_system import MemorySystem
+
+    return MemorySystem(
+        name=f"{name} with {model.identity}", embedder=embedder, system=name, model=model
+    )
 
 
 def _listed(text: str) -> list[str]:

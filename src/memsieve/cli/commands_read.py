@@ -5,7 +5,17 @@ from typing import Annotated
 import typer
 
 from memsieve.cli.door import Door, pairs, stretch, when
-from memsieve.cli.options import During, Kind, Metadata, Role, Session, Since, Speaker, Until
+from memsieve.cli.options import (
+    During,
+    Kind,
+    Metadata,
+    Role,
+    Session,
+    Since,
+    Speaker,
+    SystemName,
+    Until,
+)
 
 
 def recall(
@@ -86,6 +96,7 @@ def recall(
             " adopted, else default.",
         ),
     ] = None,
+    system: SystemName = None,
     context: Annotated[
         bool,
         typer.Option(
@@ -102,7 +113,7 @@ def recall(
     With time: memsieve recall 'What did Ana plan?' --during 'last spring' --now 2026-03-02
     """
     clock, then = when("--now", now), when("--as-of", as_of)
-    with door.memory(policy=policy) as memory:
+    with door.memory(policy=policy, system=system) as memory:
         meant = stretch("--during", during, clock or then, memory.timeline_reader)
         found = memory.recall(
             question,

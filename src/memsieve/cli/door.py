@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from memsieve.embed import Embedder
+    from memsieve.llm import Model
     from memsieve.memory import Memory
     from memsieve.timeline import Reader
     from memsieve.types import Interval, Mention
@@ -56,7 +57,13 @@ class Door:
         return self.db if self.db is not None else os.environ.get("MEMSIEVE_DB") or None
 
     def memory(
-        self, *, makes: bool = False, embeds: bool = True, policy: str | None = None
+        self,
+        *,
+        makes: bool = False,
+        embeds: bool = True,
+        policy: str | None = None,
+        system: str | None = None,
+        model: "Model | None" = None,
     ) -> "Memory":
         """Open the memory; with `makes`, a missing file is made.
 
@@ -96,8 +103,28 @@ class Door:
             embedder=embedder,
             timeline=timeline,
             policy=policy,
+            system=system,
+            model=model,
             actor="cli",
         )
+
+    def model(self, spec: str | None, key_env: str | None) -> "Model | None":
+        """The chat model of a spec, else of MEMSIEVE_MODEL; None where neither names one.
+
+        Raises
+        ------
+        ParameterError
+            If the spec names none, or a named variable holds no key.
+        """
+        given = spec if spec is not None else os.environ.get("MEMSIEVE_MODEL") or None
+        if given is None:
+            return None
+        from memsieve.llm import Model, from_spec
+
+        key = os.environ.get(key_env or "MEMSIEVE_MODEL_KEY") or None
+        if key is None and key_env is not None:
+            raise ParameterError(f"--key-env: the environment has no variable {key_env}")
+        return Model(from_spec(given, api_key=key))
 
     def named_embedder(self, spec: str | None) -> "Embedder | None":
         """The embedder of a spec or identity, with the key that the environment holds."""

@@ -148,6 +148,32 @@ def opened(options: Options) -> Door:
     )
 
 
+SystemName = Annotated[
+    str | None,
+    typer.Option(
+        "--system",
+        metavar="NAME",
+        help="How to recall: see 'memsieve systems'. Default: memsieve.",
+    ),
+]
+ModelSpec = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="SPEC",
+        help="A chat model: http(s)://...#MODEL for an OpenAI-compatible endpoint, such as a local"
+        " server, openai:MODEL or anthropic:MODEL. Default: MEMSIEVE_MODEL from the environment,"
+        " else none.",
+    ),
+]
+KeyEnv = Annotated[
+    str | None,
+    typer.Option(
+        "--key-env",
+        metavar="NAME",
+        help="The environment variable that holds its key. Default: MEMSIEVE_MODEL_KEY.",
+    ),
+]
 Speaker = Annotated[str | None, typer.Option(metavar="NAME", help="Only what NAME said.")]
 Session = Annotated[str | None, typer.Option(metavar="NAME", help="Only this conversation.")]
 Role = Annotated[str | None, typer.Option(metavar="ROLE", help="Only what was said as ROLE.")]

@@ -37,6 +37,8 @@ def recollection(found: Recollection) -> dict[str, Any]:
         "n_candidates": found.n_candidates,
         "computed": [record(one) for one in found.computed],
         "by_event": found.by_event,
+        "remarks": list(found.remarks),
+        "plan": dict(found.plan),
         "context": found.context(),
     }
 

@@ -8,6 +8,7 @@ whatever they hold; `--json` and `--context` print them as they are.
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +18,10 @@ from memsieve.cli.years import Telling, Year
 from memsieve.recollection import Recollection, spoken, voice
 from memsieve.timeline import spell
 from memsieve.types import Hit, Interval, Item
+
+if TYPE_CHECKING:
+    from memsieve.llm import Spent
+    from memsieve.stages import Card
 
 _MAX_SHOWN = 2_000  # characters of one text on a terminal; the whole of it is in 'get'
 _MAX_LEFT_OUT = 60
@@ -222,6 +227,35 @@ def _field(name: str) -> Text:
 def _on_clock(moment: datetime) -> str:
     """'2026-03-02 14:05 UTC+01:00'."""
     return f"{minute(moment)} {moment:%Z}"
+
+
+def card(one: "Card", *, whole: bool) -> None:
+    """How a system answers the six questions, and its differences, whole or counted."""
+    out = console()
+    out.print(Text(one.name, style="bold green") + Text(f"  {one.paper}"), soft_wrap=True)
+    for question in ("unit", "written", "scored", "selected", "managed", "learns"):
+        _paragraph(out, Text("  ") + _field(question), getattr(one, question), "")
+    if one.differences and not whole:
+        ours = f"{len(one.differences)} differences: 'memsieve systems {one.name}'"
+        _paragraph(out, Text("  ") + _field("ours"), ours, "dim")
+    for difference in one.differences if whole else ():
+        _paragraph(out, Text("  ") + _field("ours"), difference, "")
+
+
+def spending(spent: "Spent") -> str:
+    """What a chat model cost: '3 calls (1 from before), 1,204 tokens read, 96 written'."""
+    more = [
+        f"{count:,} {what}"
+        for count, what in ((spent.cached, "from before"), (spent.failed, "failed"))
+        if count
+    ]
+    beside = f" ({', '.join(more)})" if more else ""
+    unknown = f"; {spent.unknown:,} calls did not tell" if spent.unknown else ""
+    calls = "1 call" if spent.calls == 1 else f"{spent.calls:,} calls"
+    return (
+        f"{calls}{beside}, {spent.prompt_tokens:,} tokens read, {spent.completion_tokens:,}"
+        f" written{unknown}"
+    )
 
 
 def table(

@@ -31,7 +31,8 @@ th,td{padding:.35rem .6rem;text-align:right;border-bottom:1px solid var(--line);
 th:first-child{text-align:left}thead th{background:var(--tint);font-weight:600}
 tbody th{font-weight:500}
 .grid{stroke:var(--line);fill:none}.tick{fill:var(--soft);font-size:12px;text-anchor:end}
-.m{text-anchor:middle}.l{fill:none;stroke-width:2}.o{fill:none;stroke-width:2}
+.m{text-anchor:middle}.e{text-anchor:end}.bar{fill:none;stroke-width:5;stroke-linecap:round;
+opacity:.45}.l{fill:none;stroke-width:2}.o{fill:none;stroke-width:2}
 .lead{fill:none;stroke-width:1;opacity:.6}.name{font-size:13px;font-weight:600;stroke:none}
 .hit{fill:transparent;stroke:none}.hit:hover{fill:currentColor;fill-opacity:.18}
 """
@@ -49,6 +50,7 @@ def page(comparison: Comparison) -> str:
             f"<h1>{escape(title)}</h1>{_lead(first)}",
             _figure(comparison),
             _multiples(comparison),
+            _times(comparison.reports),
             "<h2>Numbers</h2>",
             _budgets(comparison, None),
             _ranking(comparison.reports),
@@ -107,6 +109,18 @@ def _multiple(comparison: Comparison, category: str) -> str:
     return f"<section>{heading}{drawn}</section>"
 
 
+def _times(reports: Sequence[Report]) -> str:
+    longest = max(len(report.system) for report in reports)
+    told = (f"{r.system} {r.latency_ms(50):.1f} and {r.latency_ms(95):.1f}" for r in reports)
+    title = f"Milliseconds of a question, median and 95th percentile. {'; '.join(told)}"
+    drawn = svg.times(reports, width=960, left=min(420.0, 30 + 8.0 * longest), title=title)
+    return (
+        "<h2>Time of a question</h2>"
+        '<p class="soft">From the median, which is marked and written, to the 95th percentile; the '
+        f"axis is logarithmic.</p><figure>{drawn}</figure>"
+    )
+
+
 def _legend(lines: Iterable[Curve]) -> str:
     entries = (f"<li>{svg.swatch(line)}{escape(line.system)}</li>" for line in lines)
     return f'<ul class="legend">{"".join(entries)}</ul>'
@@ -131,7 +145,11 @@ def _ranking(reports: Sequence[Report]) -> str:
     heading = table.heading(reports)
     kept = [i for i, name in enumerate(heading) if not name.endswith(table.TOKENS)]
     rows = [[row[i] for i in kept] for row in table.rows(reports)]
-    return _table("Ranking, size of the context and time", [heading[i] for i in kept], rows)
+    return _table(
+        "Ranking, size of the context, time, and what a chat model adds",
+        [heading[i] for i in kept],
+        rows,
+    )
 
 
 def _budgets(comparison: Comparison, category: str | None) -> str:

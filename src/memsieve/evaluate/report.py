@@ -124,7 +124,9 @@ class Report:
     """The rows of one system over one data set, and the figures they make.
 
     `add_per_s` is messages indexed per second of `load`, over all scopes; `db_bytes` the sum
-    over scopes of the size on disk after each load. None where it is not known.
+    over scopes of the size on disk after each load; `model_calls` how often a chat model was
+    called, for writing and for questions. None where it is not known. `with_model` is the report of
+    the same system with a chat model; None where none was configured.
     """
 
     dataset: str
@@ -135,6 +137,13 @@ class Report:
     rows: tuple[Row, ...]
     add_per_s: float | None = None
     db_bytes: int | None = None
+    model_calls: int | None = None
+    with_model: "Report | None" = None
+
+    @property
+    def write_ms(self) -> float | None:
+        """Mean milliseconds that a message takes to be written."""
+        return 1000 / self.add_per_s if self.add_per_s else None
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -192,6 +201,8 @@ class Report:
             "latency_ms": {f"p{p}": round(self.latency_ms(p), 4) for p in (50, 95)},
             "add_per_s": None if self.add_per_s is None else round(self.add_per_s, 1),
             "db_bytes": self.db_bytes,
+            "model_calls": self.model_calls,
+            "with_model": self.with_model and self.with_model.to_json(),
             "macro": self._figures(self.macro),
         }
 

@@ -12,7 +12,7 @@ What keeps the figures honest:
 - `now` is the time the question was asked, or the time of the last turn where none is given.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter_ns
@@ -28,6 +28,7 @@ from memsieve.evaluate.report import (
     Row,
 )
 from memsieve.evaluate.scopes import Dataset, Question, Scope
+from memsieve.types import NOTHING
 
 __all__ = [
     "BUDGETS",
@@ -53,7 +54,8 @@ class System(Protocol):
 
     `name`, `policy` and `embedder` go into the report as they stand; write "none" where
     there is none. A system may also have `db_bytes() -> int`, the size on disk of the scope
-    it holds; without it the report says null.
+    it holds, and `model_calls`, how often it has called a chat model; without them the report says
+    null.
     """
 
     name: str
@@ -119,6 +121,7 @@ def evaluate(
         rows=tuple(run.rows),
         add_per_s=run.n_added / run.load_s if run.load_s > 0 else None,
         db_bytes=run.db_bytes,
+        model_calls=getattr(system, "model_calls", None),
     )
 
 
@@ -131,6 +134,7 @@ def compare(
     budgets: Sequence[int] = BUDGETS,
     k: int = DEEPEST_K,
     progress: Progress | None = None,
+    with_model: Mapping[str, System] = NOTHING,
 ) -> Comparison:
     """Evaluate several systems in this process, one after another, on the same questions.
 
@@ -138,6 +142,9 @@ def compare(
     ----------
     baseline
         Name of the system that the others are measured against; None takes the first.
+    with_model
+        Name of a system -> the same one with a chat model, measured as well: what it adds stands
+        in the row of that system.
 
     Raises
     ------
@@ -145,8 +152,16 @@ def compare(
         As `evaluate`, and if there is no system, two share a name, or none is called
         `baseline`.
     """
+
+    def measured(system: System) -> Report:
+        return evaluate(
+            system, dataset, categories=categories, budgets=budgets, k=k, progress=progress
+        )
+
     reports = tuple(
-        evaluate(system, dataset, categories=categories, budgets=budgets, k=k, progress=progress)
+        replace(measured(system), with_model=measured(twin))
+        if (twin := with_model.get(system.name)) is not None
+        else measured(system)
         for system in _named_apart(systems, baseline)
     )
     return Comparison(reports, baseline=baseline or reports[0].system)

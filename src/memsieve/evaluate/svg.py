@@ -1,4 +1,4 @@
-"""A line chart of budget recall as SVG text: no dependency, colours left to the page's CSS.
+"""Charts of recall and of time as SVG text: no dependency, colours left to the page's CSS.
 
 Every coordinate is in SVG units, y grows downwards. A series is a group of class `s0`, `s1`,
 ..., which the page gives its colour; every point carries a title that a pointer shows.
@@ -7,9 +7,10 @@ Every coordinate is in SVG units, y grows downwards. A series is a group of clas
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from math import log
+from math import ceil, floor, log, log10
 
 from memsieve.evaluate.curves import Curve, spread
+from memsieve.evaluate.report import Report
 
 _SHAPES = {
     "circle": '<circle cx="{x}" cy="{y}" r="{r}"/>',
@@ -68,6 +69,42 @@ def chart(
     return (
         f'<svg viewBox="0 0 {frame.width:g} {frame.height:g}" role="img" '
         f'aria-label="{escape(title)}">{_axes(budgets, frame)}{series}{names}</svg>'
+    )
+
+
+def times(reports: Sequence[Report], *, width: float, left: float, title: str) -> str:
+    """One bar for each system, from the median to the 95th percentile of a question's time.
+
+    The axis is logarithmic, in milliseconds; `left` is the room for the names.
+    """
+    spans = [(max(r.latency_ms(50), 1e-3), max(r.latency_ms(95), 1e-3)) for r in reports]
+    first = floor(log10(min(low for low, _ in spans)))
+    last = max(ceil(log10(max(high for _, high in spans))), first + 1)
+    row, top, right = 26.0, 8.0, 110.0
+    foot = top + row * len(spans)
+
+    def x(ms: float) -> float:
+        return left + (log10(ms) - first) / (last - first) * (width - left - right)
+
+    parts = []
+    for power in range(first, last + 1):
+        at = f"{x(10.0**power):.1f}"
+        parts.append(f'<path class="grid" d="M{at} {top:g}V{foot:g}"/>')
+        parts.append(f'<text class="tick m" x="{at}" y="{foot + 18:g}">{10.0**power:g} ms</text>')
+    for place, (report, (low, high)) in enumerate(zip(reports, spans, strict=True)):
+        y, line = top + row * (place + 0.5), Curve(report.system, place, ())
+        told = f"{low:.2f} ms, {high:.2f} ms at 95 %"
+        parts.append(
+            f'<g class="s{line.colour}"><text class="name e" x="{left - 10:g}" y="{y + 4:.1f}">'
+            f'{escape(report.system)}</text><path class="bar" d="M{x(low):.1f} {y:.1f}'
+            f'H{x(high):.1f}"/>{_marker(line, x(low), y, 4.5)}'
+            f'<text class="name" x="{x(high) + 10:.1f}" y="{y + 4:.1f}">{low:.1f}</text>'
+            f'<path class="hit" d="M{left:g} {y - row / 2:.1f}H{width:g}v{row:g}H{left:g}z">'
+            f"<title>{escape(report.system)}: {told}</title></path></g>"
+        )
+    return (
+        f'<svg viewBox="0 0 {width:g} {foot + 26:g}" role="img" aria-label="{escape(title)}">'
+        f"{''.join(parts)}</svg>"
     )
 
 

@@ -21,25 +21,25 @@ def heading(reports: Sequence[Report]) -> tuple[str, ...]:
     Examples
     --------
     >>> heading([])
-    ('system', 'R@1', 'R@5', 'R@10', 'R@20', 'NDCG@10', 'session@3', 'p50 ms', 'p95 ms')
+    ('system', 'R@1', 'R@5', 'R@10', 'R@20', 'NDCG@10', 'session@3', 'p50 ms', 'p95 ms', \
+'write ms', 'model: R@10', 'calls')
     """
     budgets = [f"{budget:,}{TOKENS}" for budget in _budgets(reports)]
     returned = [f"tokens of {report.stated_budget:,}" for report in reports[:1]]
     turns = [f"R@{k}" for k in _TURN_KS]
     session = f"session@{SESSION_KS[0]}"
-    return ("system", *turns, "NDCG@10", session, *budgets, *returned, "p50 ms", "p95 ms")
+    spent = ("p50 ms", "p95 ms", "write ms", "model: R@10", "calls")
+    return ("system", *turns, "NDCG@10", session, *budgets, *returned, *spent)
 
 
 def rows(reports: Sequence[Report]) -> list[tuple[str, ...]]:
     """One row of text for each report, in the order given; a dash where there is no figure.
 
-    Figures are means over questions with three decimals, tokens are whole, times in
-    milliseconds with two decimals.
+    Figures are means over questions with three decimals, tokens are whole, times in milliseconds
+    with two decimals: of a question, and of a message to be written. "model: R@10" and "calls" are
+    those of the same system with a chat model.
     """
-    return [
-        _row(report.system, report, report.mean, [f"{report.latency_ms(p):.2f}" for p in (50, 95)])
-        for report in reports
-    ]
+    return [_row(report.system, report, report.mean, _spent(report)) for report in reports]
 
 
 def category_rows(report: Report) -> list[tuple[str, ...]]:
@@ -48,7 +48,7 @@ def category_rows(report: Report) -> list[tuple[str, ...]]:
     def of(category: str) -> Mean:
         return lambda measure, at: report.mean(measure, at, category)
 
-    untimed = [UNKNOWN, UNKNOWN]
+    untimed = [UNKNOWN] * 5
     named = [_row(category, report, of(category), untimed) for category in report.categories]
     return [*named, _row("macro", report, report.macro, untimed)]
 
@@ -77,6 +77,17 @@ def _row(name: str, report: Report, mean: Mean, times: Sequence[str]) -> tuple[s
         UNKNOWN if tokens is None else f"{tokens:.0f}",
         *times,
     )
+
+
+def _spent(report: Report) -> list[str]:
+    """Times of questions, of writing, and what a chat model adds."""
+    times = [f"{report.latency_ms(p):.2f}" for p in (50, 95)]
+    written = UNKNOWN if report.write_ms is None else f"{report.write_ms:.2f}"
+    twin = report.with_model
+    if twin is None:
+        return [*times, written, UNKNOWN, UNKNOWN]
+    calls = UNKNOWN if twin.model_calls is None else f"{twin.model_calls:,}"
+    return [*times, written, _share(twin.mean("turn_recall", 10)), calls]
 
 
 def _share(value: float | None) -> str:
