@@ -13,6 +13,7 @@ MemsieveError
 │   └── StoreBusyError                 another process held the write lock too long: try again
 ├── EmbedderMismatchError              the store holds vectors of another embedder
 ├── EndpointError                      a configured remote endpoint failed
+├── AnswerError                        a model answered, and not what was asked for
 └── MissingExtraError (ImportError)    an optional dependency is not installed
 """
 
@@ -66,7 +67,18 @@ class EmbedderMismatchError(MemsieveError):
 
 
 class EndpointError(MemsieveError):
-    """A configured remote endpoint failed or answered something else than was asked."""
+    """A configured remote endpoint failed or answered something else than was asked.
+
+    `charged` holds the tokens read and written that it told all the same; None for untold.
+    """
+
+    charged: tuple[int | None, int | None] = (None, None)
+
+
+class AnswerError(MemsieveError):
+    """A model's answer does not fit what was asked for; `written` is that answer, verbatim."""
+
+    written: str = ""
 
 
 class MissingExtraError(MemsieveError, ImportError):

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 _DECODER = json.JSONDecoder()
 
+Messages = Sequence[Mapping[str, str]]
+"""In order, each with `role` ("system", "user" or "assistant") and `content`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model wrote, verbatim, and the tokens it was charged; None where it does not say."""
+    """What a model wrote, verbatim, and the tokens it was charged; None where it does not say.
+
+    `cut_off` where the endpoint says that the limit of tokens ended the text.
+    """
 
     text: str
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cut_off: bool = False
 
 
 @runtime_checkable
@@ -24,12 +31,7 @@ class Chat(Protocol):
     """Messages in, one completion out."""
 
     def complete(
-        self,
-        messages: Sequence[Mapping[str, str]],
-        *,
-        max_tokens: int,
-        temperature: float,
-        top_p: float,
+        self, messages: Messages, *, max_tokens: int, temperature: float, top_p: float
     ) -> Completion:
         """The model's next message.
 
@@ -42,6 +44,39 @@ class Chat(Protocol):
         temperature, top_p
             >= 0, and in (0, 1].
         """
+        ...
+
+
+@runtime_checkable
+class SchemaChat(Chat, Protocol):
+    """A chat model whose endpoint can be told which form the answer must have."""
+
+    @property
+    def takes_schemas(self) -> bool:
+        """Whether the endpoint is given the schema; where not, the prompt must state it."""
+        ...
+
+    def complete_as(
+        self,
+        schema: Mapping[str, Any] | None,
+        messages: Messages,
+        *,
+        max_tokens: int,
+        temperature: float,
+        top_p: float,
+    ) -> Completion:
+        """The next message as `complete` gives it: one object of a JSON schema, or plain text."""
+        ...
+
+
+@runtime_checkable
+class StreamingChat(Chat, Protocol):
+    """A chat model that hands over its message while it writes."""
+
+    def stream(
+        self, messages: Messages, *, max_tokens: int, temperature: float, top_p: float
+    ) -> Iterator[Completion]:
+        """The pieces of the next message, plain text; the last one tells the tokens."""
         ...
 
 

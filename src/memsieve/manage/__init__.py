@@ -1,0 +1,1 @@
+"""What happens to memories between questions, and what stands in for a model there."""
