@@ -3,7 +3,7 @@
 import numpy as np
 
 from memsieve.embed.static import SHIPPED, Static
-from memsieve.search.kin import stem_table
+from memsieve.search.stems import stem_table
 
 
 def main() -> None:

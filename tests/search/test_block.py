@@ -1,11 +1,14 @@
 """A block that follows the store step by step equals one loaded at once."""
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memsieve.search.block import REACHES
 from memsieve.search.columns import Column
+from memsieve.search.stems import stems
+from memsieve.search.words import terms
 
 STEPS = st.lists(
     st.tuples(st.sampled_from(["add", "kill"]), st.integers(0, 2), st.integers(1, 4)),
@@ -82,3 +85,73 @@ def test_a_column_keeps_what_it_held_while_it_grows():
 def test_memory_is_counted(block_of):
     small, large = (block_of([("a dog", "Ana", "s")] * n) for n in (10, 1_000))
     assert large.nbytes() > 50 * small.nbytes()
+
+
+# Words
+
+SAID = [
+    ("the dog of Ana", "Tom", "s"),
+    ("", "Ana", "s"),
+    ("Maria and Ana, Ana!", "Tom", "s"),
+    ("and the", "Maria Lopez", "t"),
+    ("Lopez has a violin xqbz", None, None),
+]
+
+
+def said(block, doc):
+    """The words of one document: terms, and rows of stems."""
+    at, _ = block.spans(np.array([doc]))
+    return block.word_term[at].tolist(), block.word_stem[at].tolist()
+
+
+@pytest.mark.parametrize("step", [1, 2, 5])
+def test_every_word_keeps_its_term_and_its_stem_however_documents_arrive(block_of, grow, step):
+    block = block_of(SAID[:step])
+    for begin in range(step, len(SAID), step):
+        grow(block, SAID[begin : begin + step])
+    for doc, (text, _, _) in enumerate(SAID):
+        found = terms(text)
+        assert said(block, doc) == (found.tolist(), stems().rows(found).tolist())
+    # Ana, Maria and Lopez are names, whoever of them spoke first.
+    assert block.n_names.tolist() == [1, 0, 3, 0, 1]
+
+
+def test_spans_follow_the_order_asked_for(block_of):
+    block = block_of(SAID)
+    at, starts = block.spans(np.array([4, 1, 0]))
+    assert at.tolist() == [5, 6, 7, 0, 1]
+    assert starts.tolist() == [0, 3, 3, 5]
+    found, begins = block.terms(np.array([4, 1, 0]))
+    assert found.tolist() == [*terms(SAID[4][0]), *terms(SAID[0][0])]
+    assert np.array_equal(begins, starts)
+    for values in (block.spans(np.empty(0, np.int64)), block.terms(np.empty(0, np.int64))):
+        assert [part.tolist() for part in values] == [[], [0]]
+
+
+def test_what_was_said_before_somebody_spoke_counts_as_a_name_from_then_on(block_of, grow, kill):
+    block = block_of([("Zoe, where is Zoe?", "Ana", "s"), ("with Ana", "Tom", "s")])
+    assert block.n_names.tolist() == [0, 1]
+    grow(block, [("here, Ana", "Zoe", "s")])
+    assert block.n_names.tolist() == [2, 1, 1]
+    grow(block, [("Zoe Miller", "Zoe Miller", "s"), ("hi", "Zoe", "s")])
+    assert block.n_names.tolist() == [2, 1, 1, 2, 0]
+    kill(block, [3])
+    assert block.n_names.tolist() == [2, 1, 1, 2, 0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_names_are_counted_as_in_plain_loops(block_of, grow, seed):
+    rng = np.random.default_rng(seed)
+    people = ["Ana", "Tom", "Maria Lopez", "Ana Miller", None]
+    talk = [
+        (" ".join(rng.choice(["Ana", "Lopez", "Miller", "dog", "the"], 6)), rng.choice(people), "s")
+        for _ in range(30)
+    ]
+    block, n = block_of([]), 0
+    while n < len(talk):
+        step = int(rng.integers(1, 6))
+        grow(block, talk[n : n + step])
+        n += step
+        spoken = {word for _, who, _ in talk[:n] if who for word in who.split()}
+        expected = [sum(word in spoken for word in text.split()) for text, _, _ in talk[:n]]
+        assert block.n_names.tolist() == expected

@@ -1,13 +1,15 @@
 """Kin words worked by hand, and against plain Python over random talk."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from memsieve.embed import NoEmbedder, Static
+from memsieve.embed import NoEmbedder
 from memsieve.search import read
-from memsieve.search.kin import CLOSE, kinship, stem_table, stems
+from memsieve.search.kin import CLOSE, kinship
+from memsieve.search.stems import stems
 from memsieve.search.words import terms
 
 FILLERS = tuple(f"xq{letter}z" for letter in "bcdfghjklm")
@@ -24,30 +26,11 @@ def talk(*texts, session="s"):
 
 
 def vector(word):
-    return stems().vectors[stems().rows(terms(word))[0]]
+    return stems().vectors(stems().rows(terms(word))[:1])[0]
 
 
 def idf(n, df):
     return math.log1p(max(n - df + 0.5, 0.5) / (df + 0.5))
-
-
-def test_the_shipped_table_is_what_the_vocabulary_gives():
-    model = Static()
-    table = stem_table(model)
-    assert np.array_equal(model.stems, table)
-    assert (np.diff(table["hash"].astype(np.int64)) > 0).all()
-    # The most frequent word of a stem stands for all: "friend" comes before "friends".
-    token = table["token"][np.searchsorted(table["hash"], terms("friends")[0])]
-    assert model.pieces.vocabulary[token] == "friend"
-
-
-def test_vectors_have_length_one_and_an_unknown_word_has_none():
-    lengths = np.linalg.norm(stems().vectors, axis=1)
-    assert lengths[:-1] == pytest.approx(1, abs=1e-5)
-    assert lengths[-1] == 0
-    assert vector("violins") == pytest.approx(vector("violin"))
-    assert not any(vector(word).any() for word in FILLERS)
-    assert stems().rows(np.array([0, 2**32 - 1], np.uint32)).tolist() == [len(stems().hashes)] * 2
 
 
 @pytest.mark.parametrize("word", ["violin", FILLERS[0], "東京"])
@@ -203,7 +186,8 @@ def test_documents_without_words_are_kin_to_nothing(block_of):
 def slowly(turns, question_words, head):
     """`kinship` in loops over words: five lists."""
     texts = [terms(text).tolist() for text, _, _ in turns]
-    rows = {t: stems().vectors[stems().rows(np.array([t], np.uint32))[0]] for x in texts for t in x}
+    said = np.unique(np.array([t for text in texts for t in text], np.uint32))
+    rows = dict(zip(said.tolist(), stems().vectors(stems().rows(said)), strict=True))
     asked = sorted({int(t) for t in terms(question_words)})
     known = {t: vector(w) for w in (*question_words.split(), head) for t in terms(w).tolist()}
     weight = {t: idf(len(texts), sum(t in text for text in texts)) for t in asked}
@@ -268,3 +252,80 @@ def test_some_documents_measure_the_same_as_all_of_them(block_of):
     every, some = (kin(block, "Which instrument?", docs) for docs in (None, [1, 3, 4]))
     for measure in ("mean", "sharp", "close", "near", "head"):
         assert getattr(some, measure) == pytest.approx(getattr(every, measure)[[1, 3, 4]])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_who_else_is_a_candidate_changes_nothing(block_of, grow, kill, seed):
+    """Sessions interleaved, grown and thinned; what is dead has words and no neighbours."""
+    rng = np.random.default_rng(seed)
+    vocabulary = ["violin", "piano", "dog", "rain", "the", *FILLERS[:4]]
+    said = [
+        (
+            " ".join(rng.choice(vocabulary, rng.integers(0, 12))),
+            None,
+            f"s{n % 3}" if n % 7 else None,
+        )
+        for n in range(40)
+    ]
+    block = block_of(said[:25])
+    for turn in range(25, 40):
+        grow(block, said[turn : turn + 1], [turn])
+    kill(block, [4, 11, 12, 30])
+    question = f"Which instrument: dog, {FILLERS[0]} {FILLERS[1]}?"
+    every = kin(block, question)
+    for size in (1, 2, 9, 30):
+        chosen = np.sort(rng.choice(len(block), size, replace=False))
+        some = kin(block, question, chosen)
+        for measure in ("mean", "sharp", "close", "near", "head", "phrase"):
+            assert getattr(some, measure) == pytest.approx(getattr(every, measure)[chosen])
+    assert every.near[~block.alive] == pytest.approx(every.mean[~block.alive])
+
+
+# Phrases
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("{a} {b}", 1), ("{b} {a}", 1), ("{a} {c} {b}", 1), ("{a} {c} {c} {b}", 0),
+        ("{a} and the {c} of {b}", 1), ("{a} {b} {a} {b}", 1), ("{a}", 0), ("", 0),
+    ],
+)  # fmt: skip
+def test_two_words_of_a_question_are_a_phrase_within_two_words(block_of, text, share):
+    a, b, c = FILLERS[:3]
+    block = block_of(talk(text.format(a=a, b=b, c=c), f"{a} {b}", c))
+    assert kin(block, f"{a} {b}").phrase.tolist() == pytest.approx([share, 1, 0])
+
+
+def test_a_phrase_does_not_reach_into_the_next_text(block_of):
+    a, b = FILLERS[:2]
+    assert not kin(block_of(talk(a, b, a, "", b)), f"{a} {b}").phrase.any()
+
+
+def test_pairs_count_by_the_more_frequent_of_their_words(block_of):
+    a, b, c = FILLERS[:3]
+    found = kin(block_of(talk(f"{a} {b}", f"{b} {c}", f"{a} x {b} y {c}", b)), f"{a} {b} {b} {c}")
+    assert idf(4, 4) < idf(4, 2)  # so that both pairs weigh what b does
+    assert found.phrase.tolist() == pytest.approx([0.5, 0.5, 1, 0])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_phrases_of_random_talk_agree_with_plain_loops(block_of, seed):
+    rng = np.random.default_rng(seed)
+    texts = [" ".join(rng.choice(FILLERS[:6], rng.integers(0, 9))) for _ in range(30)]
+    question = rng.choice(FILLERS[:6], 5).tolist()
+    held = {word: sum(word in text.split() for text in texts) for word in question}
+    pairs = [(a, b) for a, b in pairwise(question) if a != b]
+    worth = [min(idf(30, held[a]), idf(30, held[b])) for a, b in pairs]
+
+    def meet(text, pair):
+        said = text.split()
+        return any(
+            {said[i], said[j]} == {*pair} for j in range(len(said)) for i in range(max(j - 2, 0), j)
+        )
+
+    expected = [
+        sum(w for pair, w in zip(pairs, worth, strict=True) if meet(text, pair)) for text in texts
+    ]
+    found = kin(block_of(talk(*texts)), " ".join(question)).phrase
+    assert found == pytest.approx(np.array(expected) / sum(worth))

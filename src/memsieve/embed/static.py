@@ -74,7 +74,7 @@ class Static:
 
     @property
     def stems(self) -> np.ndarray:
-        """Which token stands for each index term: (m,) of `STEM`, see `memsieve.search.kin`.
+        """Which token stands for each index term: (m,) of `STEM`, see `memsieve.search.stems`.
 
         Raises
         ------
@@ -86,11 +86,9 @@ class Static:
         except OSError as error:
             raise NotFoundError(f"Static found no table of stems: {error}") from error
 
-    def tokens(self, ids: np.ndarray) -> np.ndarray:
-        """The vectors of single tokens: (n, d) float32 of length 1; zeros for the unknown one."""
-        rows = _weights(self.folder).codes[ids].astype(np.float32)
-        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-        return rows / np.where(lengths > 0, lengths, 1)[:, None]
+    def codes(self, ids: np.ndarray) -> np.ndarray:
+        """The vectors of single tokens as they are kept: (n, d) int8, of any length."""
+        return _weights(self.folder).codes[ids]
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """One float32 row of length 1 per text; zeros where no token is known."""

@@ -122,15 +122,17 @@ class Features:
         """Each column less its mean, over its deviation, cut at `clip`; a constant one is zero."""
         if not len(self.values):
             return self.values
-        spread = self.values.std(axis=0)
-        z = (self.values - self.values.mean(axis=0)) / np.where(spread > 1e-9, spread, np.inf)
-        return z if clip == np.inf else np.clip(z, -clip, clip)
+        z = self.values - self.values.mean(axis=0)
+        spread = np.sqrt(np.square(z).mean(axis=0))
+        z /= np.where(spread > 1e-9, spread, np.inf)
+        return z if clip == np.inf else np.clip(z, -clip, clip, out=z)
 
 
 def features(block: Block, question: Question, found: Found) -> Features:
     """Every feature of `NAMES` for the candidates of one question."""
     columns = _Columns(block, question, found).all()
-    return Features(NAMES, np.stack([columns[name] for name in NAMES], axis=1).astype(np.float64))
+    # Column by column in memory: standardising goes over columns.
+    return Features(NAMES, np.array([columns[name] for name in NAMES], np.float64).T)
 
 
 class _Columns:
@@ -175,7 +177,8 @@ class _Columns:
     def _form(self) -> dict[str, np.ndarray]:
         block, docs = self.block, self.docs
         traits = block.traits[docs]
-        proper = count(traits, "proper") - self._names_in(docs)
+        # "Thanks, Ana" names nothing new.
+        proper = count(traits, "proper") - block.n_names[docs]
         return {
             "length": np.log1p(block.tokens[docs]),
             "asks": flag(traits, "asks"),
@@ -189,16 +192,6 @@ class _Columns:
             "second_person": np.log1p(count(traits, "second_person")),
         }
 
-    def _names_in(self, docs: np.ndarray) -> np.ndarray:
-        """How many words of each document are a speaker's name: "Thanks, Ana" names nothing new."""
-        names = {term for terms in self.block.name_terms.values() for term in terms}
-        terms, starts = self.block.terms(docs)
-        # One above all terms at the end: whatever is beyond the last name meets no name there.
-        ordered = np.append(np.array(sorted(names), dtype=np.int64), 1 << 32)
-        is_name = ordered[np.searchsorted(ordered, terms)] == terms
-        hits = np.append(0, np.cumsum(is_name))
-        return hits[starts[1:]] - hits[starts[:-1]]
-
     def _asks_beside(self, steps: int) -> np.ndarray:
         beside = self.block.lanes.beside(self.docs, steps)
         return flag(self.block.traits[beside], "asks") * (beside >= 0)
@@ -210,12 +203,14 @@ class _Columns:
         lexical[session >= 0] = self.found.lexical.session[session[session >= 0]]
         lone = session < 0
         session[lone] = len(self.block.sessions.names) + np.arange(np.count_nonzero(lone))
-        _, of = np.unique(session, return_inverse=True)
+        # From session to session, so that each is a stretch.
+        order = np.argsort(session, kind="stable")
+        is_first = np.diff(session[order], prepend=-1) != 0
+        starts, of = np.flatnonzero(is_first), np.empty(order.size, np.int64)
+        of[order] = np.cumsum(is_first) - 1
 
         def best(values: np.ndarray) -> np.ndarray:
-            highest = np.full(of.max(initial=-1) + 1, -np.inf)
-            np.maximum.at(highest, of, values)
-            return highest[of]
+            return np.maximum.reduceat(values[order], starts)[of] if starts.size else values
 
         cosine = columns["meaning"]
         return {
@@ -230,7 +225,9 @@ class _Columns:
         named = self.question.speakers
         speaks = np.full(self.docs.size, 0.5)
         if named and len(named) < len(self.block.speakers.names):
-            speaks = np.isin(self.block.speaker[self.docs], list(named)).astype(float)
+            is_named = np.zeros(len(self.block.speakers.names) + 1)  # -1, nobody, is the last
+            is_named[list(named)] = 1.0
+            speaks = is_named[self.block.speaker[self.docs]]
         side = 2 * speaks - 1
         return {
             "speaker": speaks,

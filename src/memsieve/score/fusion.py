@@ -57,7 +57,8 @@ class Scores:
         """What each feature gave to candidate `i`, the largest share first."""
         parts = self.parts[i]
         order = np.argsort(-np.abs(parts), kind="stable")[: np.count_nonzero(parts)].tolist()
-        return {self.names[at]: float(parts[at]) for at in order}
+        given = parts.tolist()
+        return {self.names[at]: given[at] for at in order}
 
 
 @dataclass(frozen=True, slots=True)

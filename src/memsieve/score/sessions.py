@@ -21,9 +21,8 @@ def score_sessions(block: Block, found: Found, turn_scores: np.ndarray) -> np.nd
     if not inside.any():
         return scores
     highest = turn_scores[inside].max()
-    mass = np.zeros(scores.size)
-    np.add.at(mass, session[inside], np.exp(turn_scores[inside] - highest))
-    held = np.unique(session[inside])
+    mass = np.bincount(session[inside], np.exp(turn_scores[inside] - highest), scores.size)
+    held = np.flatnonzero(np.bincount(session[inside], minlength=scores.size))
     # A turn more than e^700 times less likely than the best one has no mass left, yet a place.
     likely = np.log(np.maximum(mass[held], np.finfo(float).tiny)) + highest
     scores[held] = likely + _WORDS * _standardised(found.lexical.session[held])

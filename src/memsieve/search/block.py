@@ -12,6 +12,7 @@ import numpy as np
 from memsieve.search.columns import Column, Names
 from memsieve.search.lanes import GAP, Lanes
 from memsieve.search.postings import Postings
+from memsieve.search.stems import ROW, stems
 from memsieve.search.vectors import Vectors
 from memsieve.search.words import terms_of, words
 from memsieve.store.base import Changes, Columns
@@ -27,10 +28,12 @@ class Block:
 
     One entry per document: `seq`, `ordinal`, `tokens`, `dated_tokens`, `said_at`, `text_hash`
     (int64), `offset` (int32 minutes), `traits` (int32, see `memsieve.traits`), `session`,
-    `speaker`, `role`, `kind` (int32 numbers of `sessions.names` and so on), `alive` (bool). One
-    entry per time that a document mentions, in the order of documents: `event_from`, `event_to`
-    (int64 microseconds), `event_doc` (int32). One entry per slot of `lanes`: `lengths(reach)`,
-    float32, the words in the turn and `reach` neighbours on each side.
+    `speaker`, `role`, `kind` (int32 numbers of `sessions.names` and so on), `n_names` (int32, how
+    many of its words are of a speaker's name), `alive` (bool). One entry per word, in the order of
+    documents: `word_term` (uint32 hash), `word_stem` (uint16 row of `Stems`). One entry per time
+    that a document mentions, in the same order: `event_from`, `event_to` (int64 microseconds),
+    `event_doc` (int32). One entry per slot of `lanes`: `lengths(reach)`, float32, the words in the
+    turn and `reach` neighbours on each side.
     """
 
     def __init__(self, dimensions: int) -> None:
@@ -40,6 +43,7 @@ class Block:
         self.lanes = Lanes()
         self.sessions, self.speakers, self.roles, self.kinds = Names(), Names(), Names(), Names()
         self.name_terms: dict[int, tuple[int, ...]] = {}
+        self._all_name_terms: set[int] = set()
         self.session_lengths = np.empty(0, np.float32)
         self.n_alive = 0
         self._seq, self._ordinal = Column(np.int64), Column(np.int64)
@@ -48,13 +52,15 @@ class Block:
         self._session, self._speaker = Column(np.int32), Column(np.int32)
         self._role, self._kind = Column(np.int32), Column(np.int32)
         self._traits, self._text_hash = Column(np.int32), Column(np.int64)
-        self._terms, self._terms_end = Column(np.uint32), Column(np.int64)
+        self._terms, self._terms_start = Column(np.uint32), Column(np.int64)
+        self._stems, self._n_names = Column(ROW), Column(np.int32)
         self._words = Column(np.float32)
         self._alive = Column(np.bool_)
         self._event_from, self._event_to = Column(np.int64), Column(np.int64)
         self._event_doc = Column(np.int32)
         self._lengths = {reach: Column(np.float32) for reach in REACHES}
         self._totals = dict.fromkeys(REACHES, 0.0)
+        self._terms_start.extend(np.zeros(1, np.int64))
         self._measure(0, len(self.lanes))
 
     def __len__(self) -> int:
@@ -73,6 +79,9 @@ class Block:
     alive = property(lambda self: self._alive.values)
     traits = property(lambda self: self._traits.values)
     text_hash = property(lambda self: self._text_hash.values)
+    n_names = property(lambda self: self._n_names.values)
+    word_term = property(lambda self: self._terms.values)
+    word_stem = property(lambda self: self._stems.values)
     event_from = property(lambda self: self._event_from.values)
     event_to = property(lambda self: self._event_to.values)
     event_doc = property(lambda self: self._event_doc.values)
@@ -101,16 +110,24 @@ class Block:
     def all_alive(self) -> bool:
         return self.n_alive == len(self)
 
+    def spans(self, docs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where the words of some documents are among all words, one after another.
+
+        Gives the places (m,) and where each document begins among them (len(docs) + 1,).
+        """
+        begins = self._terms_start.values[docs]
+        lengths = self._terms_start.values[docs + 1] - begins
+        starts = np.zeros(docs.size + 1, np.int64)
+        np.cumsum(lengths, out=starts[1:])
+        return np.repeat(begins - starts[:-1], lengths) + np.arange(starts[-1]), starts
+
     def terms(self, docs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The words of some documents: uint32 hashes one after another, and where each begins.
 
         Gives terms (m,) and starts (len(docs) + 1,).
         """
-        ends = self._terms_end.values[docs]
-        begins = np.where(docs > 0, self._terms_end.values[docs - 1], 0)
-        starts = np.append(0, np.cumsum(ends - begins))
-        at = np.repeat(begins - starts[:-1], ends - begins) + np.arange(starts[-1])
-        return self._terms.values[at], starts
+        at, starts = self.spans(docs)
+        return self.word_term[at], starts
 
     def frequency(self, term: int) -> int:
         """How many living documents hold a term."""
@@ -162,7 +179,8 @@ class Block:
             (self._traits, added.traits),
             (self._text_hash, added.text_hash),
             (self._terms, added.terms),
-            (self._terms_end, self._terms.size + np.cumsum(added.lengths)),
+            (self._stems, stems().rows(added.terms)),
+            (self._terms_start, self._terms_start.values[-1] + np.cumsum(added.lengths)),
             (self._alive, np.ones(len(added.seq), bool)),
             (self._event_from, added.event_from),
             (self._event_to, added.event_to),
@@ -172,15 +190,28 @@ class Block:
         self.n_alive += len(added.seq)
         self.postings.append(added.terms, added.lengths, first)
         self.vectors.extend(added.codes, added.scales)
-        self._learn_names()
+        self._count_names(added.terms, added.lengths)
         self._count_sessions(first)
         self._lay_out(first)
 
-    def _learn_names(self) -> None:
+    def _count_names(self, terms: np.ndarray, lengths: np.ndarray) -> None:
+        """Learn the names of new speakers, and count the words of names in new documents.
+
+        Words that were no names so far are looked up in the index: they occur in old ones too.
+        """
+        known, counts = self._all_name_terms, np.zeros(lengths.size, np.int32)
+        if known:  # nothing is known when a block is loaded, which has the most words
+            is_name = np.fromiter(map(known.__contains__, terms.tolist()), bool, terms.size)
+            owner = np.repeat(np.arange(lengths.size), lengths)
+            counts += np.bincount(owner[is_name], minlength=lengths.size).astype(np.int32)
+        self._n_names.extend(counts)
         for number in range(len(self.name_terms), len(self.speakers.names)):
-            self.name_terms[number] = tuple(
-                int(t) for t in terms_of(words(self.speakers.names[number]))
-            )
+            own = tuple(terms_of(words(self.speakers.names[number])).tolist())
+            self.name_terms[number] = own
+            for term in {*own} - known:
+                docs, tf = self.postings.find(term)
+                self.n_names[docs] += tf.astype(np.int32)
+            known.update(own)
 
     def _count_sessions(self, first: int) -> None:
         counted = self.session[first:] >= 0

@@ -6,24 +6,24 @@ meets each word of a text and keeps its best match. The vectors are those of the
 model, whatever embedder a memory has; a word without one matches only itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 
-from memsieve.embed.static import STEM, Static
 from memsieve.search.block import Block
 from memsieve.search.question import Question
-from memsieve.search.words import terms, words
+from memsieve.search.stems import stems
+from memsieve.search.words import terms
 
 CLOSE = 8
 """Index words in a row that may say one thing: about a sentence, stop words not counted."""
 
-
 BESIDE = 2
 """Index words apart within which two words belong together."""
+
+_STEPS = np.array([step for step in range(-BESIDE, BESIDE + 1) if step])
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,45 +47,6 @@ class Kinship:
     phrase: np.ndarray
 
 
-@dataclass(frozen=True, slots=True)
-class Stems:
-    """Vectors of index terms: hashes (m,) uint32 ascending, vectors (m + 1, d) of length 1.
-
-    The last vector is zero: that of every term without one.
-    """
-
-    hashes: np.ndarray
-    vectors: np.ndarray
-
-    def rows(self, wanted: np.ndarray) -> np.ndarray:
-        """The row of each hash in `vectors`: shape (len(wanted),)."""
-        at = np.minimum(np.searchsorted(self.hashes, wanted), self.hashes.size - 1)
-        return np.where(self.hashes[at] == wanted, at, self.hashes.size)
-
-
-def stem_table(model: Static) -> np.ndarray:
-    """Which token stands for each index term: (m,) of hash and token, ascending by hash.
-
-    Of several words with one stem the most frequent, which has the lowest id, stands for all.
-    """
-    found: dict[int, int] = {}
-    for number, token in enumerate(model.pieces.vocabulary):
-        if token.isalpha() and len(token) > 1 and len(words(token)) == 1:
-            found.setdefault(int(terms(token)[0]), number)
-    return np.array(sorted(found.items()), dtype=STEM)
-
-
-@lru_cache(maxsize=1)
-def stems() -> Stems:
-    """The vectors of the words that the shipped model knows."""
-    model = Static()
-    table = model.stems
-    vectors = model.tokens(table["token"])
-    return Stems(
-        np.ascontiguousarray(table["hash"]), np.concatenate([vectors, np.zeros_like(vectors[:1])])
-    )
-
-
 def kinship(block: Block, question: Question, docs: np.ndarray) -> Kinship:
     """Compare the words of `docs` with those of a question. O(words of question x of docs)."""
     asked, idf = _asked(block, question)
@@ -94,25 +55,25 @@ def kinship(block: Block, question: Question, docs: np.ndarray) -> Kinship:
         nothing = np.zeros(docs.size)
         return Kinship(nothing, nothing, nothing, nothing, nothing, nothing)
     weights = (idf / max(idf.sum(), 1e-9)).astype(np.float32)
-    around = np.stack([docs, block.lanes.beside(docs, -1), block.lanes.beside(docs, 1)])
-    needed, back = np.unique(around, return_inverse=True)
-    there = needed >= 0
-    best = np.zeros((asked.size + head.size, needed.size), np.float32)
-    close = np.zeros(needed.size, np.float32)
-    own_row = back.reshape(around.shape)[0] - np.count_nonzero(~there)
-    best[:, there], close[there] = _compare(
-        block, needed[there], np.append(asked, head), weights, own_row
-    )
-    around_best = best[:, back.reshape(around.shape)]  # (words, 3, n)
-    own, near = around_best[: asked.size, 0], around_best[: asked.size].max(axis=1)
+    needed, before, after = _with_neighbours(block, docs)
+    at, starts = block.spans(needed)
+    spread = _cosines(block, at, np.append(asked, head))
+    # Whatever does not exist stands at the end, as a document without words.
+    best = _largest(spread, np.append(starts, starts[-1]))
+    around, own = best[: asked.size], best[: asked.size, : docs.size]
+    own_starts, own_words = starts[: docs.size + 1], slice(0, starts[docs.size])
+    rows = _in_a_row(np.square(spread[: asked.size, own_words]), own_starts)
     return Kinship(
         mean=_mean(weights, own),
         sharp=_mean(weights, np.square(own)),
-        close=close[back.reshape(around.shape)[0]],
-        near=_mean(weights, near),
-        head=around_best[-1, 0] if head.size else np.zeros(docs.size),
+        close=_largest(_mean(weights, rows), own_starts),
+        near=_mean(weights, np.maximum(own, np.maximum(around[:, before], around[:, after]))),
+        head=best[-1, : docs.size] if head.size else np.zeros(docs.size),
         phrase=_phrases(
-            block, question, docs, dict(zip(asked.tolist(), idf.tolist(), strict=True))
+            block.word_term[at[own_words]],
+            own_starts,
+            question.terms.tolist(),
+            dict(zip(asked.tolist(), idf.tolist(), strict=True)),
         ),
     )
 
@@ -124,79 +85,94 @@ def _mean(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def _asked(block: Block, question: Question) -> tuple[np.ndarray, np.ndarray]:
     """The words of a question, each once and without the names of speakers, and their idf."""
-    asked = np.unique(question.terms)
-    asked = asked[~np.isin(asked, list(question.name_terms))]
+    asked = np.array(sorted({*question.terms.tolist()} - question.name_terms), dtype=np.uint32)
     df = np.array([block.frequency(int(term)) for term in asked], dtype=float)
     return asked, np.log1p((block.n_alive - df + 0.5).clip(min=0.5) / (df + 0.5))
 
 
-def _phrases(
-    block: Block, question: Question, docs: np.ndarray, idf: Mapping[int, float]
-) -> np.ndarray:
-    """`Kinship.phrase`: (n,)."""
-    said, starts = block.terms(docs)
-    order = [term for term in question.terms.tolist() if term in idf]
-    pairs = [(a, b) for a, b in pairwise(order) if a != b]
-    found, total = np.zeros(docs.size), 0.0
-    if not said.size:
-        return found
-    owner = np.repeat(np.arange(docs.size), np.diff(starts))
-    at = {term: np.flatnonzero(said == term) for pair in pairs for term in pair}
-    for a, b in pairs:
-        worth = min(idf[a], idf[b])
-        total += worth
-        gap = np.abs(at[a][:, None] - at[b])
-        close = (gap <= BESIDE) & (owner[at[a]][:, None] == owner[at[b]])
-        found[np.unique(owner[at[a][close.any(axis=1)]])] += worth
-    return found / max(total, 1e-9)
+def _with_neighbours(block: Block, docs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`docs` and behind them the other turns beside them, each once.
 
-
-def _compare(
-    block: Block, docs: np.ndarray, asked: np.ndarray, weights: np.ndarray, own: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The cosine of the nearest word of each document to each word, and `Kinship.close`.
-
-    Shapes (len(asked), n) and (n,); `weights` (w,) are those of the first w of `asked`. `close` is
-    worked out for the documents `own` alone, by their place in `docs`, and zero for others.
+    Gives these and where the turns before and after each of `docs` stand: (n,), -1 for none.
     """
-    said, starts = block.terms(docs)
-    best = np.zeros((asked.size, docs.size), np.float32)
-    close = np.zeros(docs.size, np.float32)
-    filled = np.diff(starts) > 0
-    if not said.size:
-        return best, close
+    slots = block.lanes.slot[docs]
+    order = np.argsort(slots)
+    slots = slots[order]
+    # Each of them in turn brings the three slots around it that the one before has not brought:
+    # all slots in sight, ascending, without a sort of all three.
+    brought = np.full(slots.size, 3)
+    np.minimum(slots[1:] - slots[:-1], 3, out=brought[1:])
+    seen = brought.cumsum() - 2
+    in_sight = np.empty(seen[-1] + 2, slots.dtype)
+    for step in (-1, 0, 1):
+        in_sight[seen + step] = slots + step
+    standing = block.lanes.document[in_sight]
+    place = np.full(standing.size, -1)
+    place[seen] = order
+    others = np.flatnonzero((place < 0) & (standing >= 0))
+    place[others] = docs.size + np.arange(others.size)
+    own = np.empty_like(order)
+    own[order] = seen
+    return np.append(docs, standing[others]), place[own - 1], place[own + 1]
+
+
+def _cosines(block: Block, at: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """The cosine of the words `at` some places to each word asked, 0 at least: (len(asked), m)."""
     known = stems()
-    # Each word of the documents once: a sort is cheaper than the products of repeats.
-    distinct, which = np.unique(said, return_inverse=True)
-    vectors = known.vectors[known.rows(distinct)]
-    cosines = np.einsum("ud,qd->qu", vectors, known.vectors[known.rows(asked)])
-    cosines[asked[:, None] == distinct] = 1.0
-    np.maximum(cosines, 0.0, out=cosines)
-    spread = cosines[:, which]
-    firsts = starts[:-1][filled]
-    best[:, filled] = np.maximum.reduceat(spread, firsts, axis=1)
-    wanted = np.zeros(docs.size, bool)
-    wanted[own] = True
-    wanted &= filled
-    if wanted.any():
-        lengths = np.diff(starts)
-        parts = spread[: weights.size, np.repeat(wanted, lengths)]
-        ends = np.append(0, np.cumsum(lengths[wanted]))
-        rows = _in_a_row(np.square(parts), ends)
-        close[wanted] = np.maximum.reduceat(_mean(weights, rows), ends[:-1])
-    return best, close
+    rows, asked_rows = block.word_stem[at].astype(np.intp), known.rows(asked)
+    # Each word of the documents once: their products cost more than all else here.
+    is_said = np.zeros(known.none + 1, bool)
+    is_said[rows] = True
+    said = np.flatnonzero(is_said)
+    cosines = np.empty((asked.size, is_said.size), np.float32)
+    cosines[:, said] = np.maximum(known.cosines(asked_rows, said), 0.0)
+    has_vector = asked_rows < known.none
+    cosines[has_vector, asked_rows[has_vector]] = 1.0
+    spread = cosines.take(rows, axis=1, mode="clip")
+    for i in np.flatnonzero(~has_vector):
+        spread[i, block.word_term[at] == asked[i]] = 1.0
+    return spread
+
+
+def _largest(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """The largest value in each document, 0 where it has no words: (..., n) from (..., m)."""
+    largest = np.zeros((*values.shape[:-1], starts.size - 1), np.float32)
+    filled = np.flatnonzero(starts[1:] > starts[:-1])
+    if filled.size:
+        largest[..., filled] = np.maximum.reduceat(values, starts[filled], axis=-1)
+    return largest
 
 
 def _in_a_row(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """The largest value among each word and the `CLOSE` - 1 behind it in its document.
 
-    values: (words, m); starts: (n + 1,). A document's last words see fewer.
+    values: (words, m), 0 at least; starts: (n + 1,). A document's last words see fewer.
     """
-    last = np.repeat(starts[1:], np.diff(starts)) - 1
-    at = np.arange(values.shape[1])
-    best, reach = values, 1
+    left = np.repeat(starts[1:], np.diff(starts)) - np.arange(values.shape[1])
+    best, reach = values.copy(), 1
     while reach < CLOSE:
         step = min(reach, CLOSE - reach)
-        best = np.maximum(best, best[:, np.minimum(at + step, last)])
+        behind = best[:, step:] * (left[:-step] > step).astype(np.float32)
+        np.maximum(best[:, :-step], behind, out=best[:, :-step])
         reach += step
     return best
+
+
+def _phrases(
+    said: np.ndarray, starts: np.ndarray, asked: Sequence[int], idf: Mapping[int, float]
+) -> np.ndarray:
+    """`Kinship.phrase` of documents with the words `said` (m,) that begin at `starts`: (n,)."""
+    found, total = np.zeros(starts.size - 1), 0.0
+    owner = np.repeat(np.arange(found.size), np.diff(starts))
+    for a, b in pairwise(term for term in asked if term in idf):
+        if a == b:
+            continue
+        worth = min(idf[a], idf[b])
+        total += worth
+        at = np.flatnonzero(said == a)
+        beside = (at[:, None] + _STEPS).ravel()
+        meets = np.flatnonzero(said.take(beside, mode="clip") == b)
+        docs = owner[at[meets // _STEPS.size]]
+        # An assignment, which counts a document once however often the two meet there.
+        found[docs[docs == owner.take(beside[meets], mode="clip")]] += worth
+    return found / max(total, 1e-9)

@@ -4,7 +4,9 @@ A query term's frequencies per turn are added up over neighbours for the +-1 and
 over whole sessions, so that one set of postings serves four views of the same text.
 """
 
+from collections import Counter
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 
@@ -52,8 +54,7 @@ def bm25(block: Block, terms: np.ndarray, names: frozenset[int] = frozenset()) -
     the non-negative form; the wider views use the idf of turns.
     """
     scorer = _Scorer(block, names)
-    values, counts = np.unique(terms, return_counts=True)
-    for term, count in zip(values.tolist(), counts.tolist(), strict=True):
+    for term, count in sorted(Counter(terms.tolist()).items()):
         scorer.add(term, float(count))
     covered = scorer.covered / np.float32(max(scorer.idf_asked, 1e-9))
     return LexicalScores(scorer.windows, scorer.session, scorer.nameless, covered)
@@ -65,6 +66,9 @@ class _Scorer:
         self.block, self.names = block, names
         self.windows = {reach: np.zeros(n_slots, np.float32) for reach in REACHES}
         self.session = np.zeros(len(block.sessions.names), np.float32)
+        lengths = block.session_lengths
+        mean = max(float(lengths.mean()), 1.0) if lengths.size else 1.0
+        self.session_norm = K1 * (1 - B) + lengths * (K1 * B / mean)
         self.nameless = np.zeros(n_slots, np.float32) if names else self.windows[0]
         self.counts = np.zeros(n_slots, np.float32)
         self.covered = np.zeros(n_slots, np.float32)
@@ -77,7 +81,7 @@ class _Scorer:
             living = slots >= 0
             docs, slots, tf = docs[living], slots[living], tf[living]
         n, df = self.block.n_alive, docs.size
-        idf = weight * float(np.log(1 + (n - df + 0.5) / (df + 0.5)))
+        idf = weight * log(1 + (n - df + 0.5) / (df + 0.5))
         if term not in self.names:
             self.idf_asked += idf / weight
             self.covered[slots] += np.float32(idf / weight)
@@ -140,7 +144,4 @@ class _Scorer:
             inside = session >= 0
             session, tf = session[inside], tf[inside]
         counts = np.bincount(session, tf, self.session.size)
-        lengths = self.block.session_lengths
-        mean = max(float(lengths.mean()), 1.0) if lengths.size else 1.0
-        norm = counts + K1 * (1 - B) + lengths * (K1 * B / mean)
-        self.session += (idf * (K1 + 1) * counts / norm).astype(np.float32)
+        self.session += idf * (K1 + 1) * counts / (counts + self.session_norm)

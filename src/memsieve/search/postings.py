@@ -55,7 +55,8 @@ class Segment:
 
     def find(self, term: int) -> tuple[np.ndarray, np.ndarray]:
         """Documents and frequencies of one term; views, ascending by document."""
-        at = int(np.searchsorted(self.terms, term))
+        # Of its own type, otherwise all terms would be copied into another.
+        at = int(self.terms.searchsorted(np.uint32(term)))
         if at == self.terms.size or self.terms[at] != term:
             return self.docs[:0], self.tf[:0]
         stretch = slice(int(self.starts[at]), int(self.starts[at + 1]))

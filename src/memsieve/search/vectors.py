@@ -75,6 +75,12 @@ class Vectors:
             return _products(self._floats[docs], query)
         return _products(self._codes[docs].astype(np.float32), query) * self._scales[docs]
 
+    def rows(self, docs: np.ndarray) -> np.ndarray:
+        """The vectors of some documents: shape (len(docs), d), float32; zeros without one."""
+        rows: np.ndarray = self._codes[docs].astype(np.float32)
+        rows *= self._scales[docs, None]
+        return rows
+
 
 def _products(rows: np.ndarray, query: np.ndarray) -> np.ndarray:
     """`rows @ query` on the calling thread alone.
