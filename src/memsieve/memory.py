@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypedDict, Unpack, overload
 
 from memsieve import formats, registry
 from memsieve import timeline as readers
+from memsieve.asking import DEFAULT_BUDGET, Answer, ask
 from memsieve.carrying import Progress, fingerprint, write_file, write_lines
 from memsieve.chronology import Chronology, chronology
 from memsieve.embed import Embedder, from_spec
@@ -374,26 +375,20 @@ class Memory:
         EmbedderMismatchError
             If another process has moved the file to another embedder.
         """
-        then, at = as_moment(as_of), as_moment(now)
-        if then is not None and at is not None and at > then:
-            raise ParameterError("now must not lie after as_of: name one of the two")
-        asked_at = at or then
-        ends = (as_moment(until), _next_second(asked_at))
-        clock = asked_at or _here_and_now()
-        request = Request(
+        request = self._request(
             question,
-            budget_tokens,
-            k,
-            equal=_equal(speaker=speaker, session=session, role=role, kind=kind),
+            budget_tokens=budget_tokens,
+            k=k,
+            now=now,
+            as_of=as_of,
+            during=during,
+            filters=_equal(speaker=speaker, session=session, role=role, kind=kind),
             since=as_moment(since),
-            until=min((end for end in ends if end is not None), default=None),
+            until=as_moment(until),
             metadata=metadata or NOTHING,
             neighbours=neighbours,
             cite=cite,
-            clock=clock,
-            during=None if during is None else self._interval(during, clock),
             window=window,
-            as_of=None if then is None else _end_of_second(then),
             dates=dates,
             stale=stale,
         )
@@ -404,6 +399,81 @@ class Memory:
             # Afterwards, for the recall itself may have followed a move that others made.
             self._store.require_embedder(self.embedder.identity)
         return found
+
+    def _request(
+        self,
+        question: str,
+        *,
+        now: datetime | str | None,
+        as_of: datetime | str | None,
+        during: When | None,
+        filters: Mapping[str, str],
+        until: datetime | None = None,
+        **options: Any,
+    ) -> Request:
+        """A request by the clocks of a caller."""
+        then, at = as_moment(as_of), as_moment(now)
+        if then is not None and at is not None and at > then:
+            raise ParameterError("now must not lie after as_of: name one of the two")
+        asked_at = at or then
+        ends = (until, _next_second(asked_at))
+        clock = asked_at or _here_and_now()
+        return Request(
+            question,
+            equal=filters,
+            until=min((end for end in ends if end is not None), default=None),
+            clock=clock,
+            during=None if during is None else self._interval(during, clock),
+            as_of=None if then is None else _end_of_second(then),
+            **options,
+        )
+
+    def ask(
+        self,
+        question: str,
+        *,
+        budget_tokens: int = DEFAULT_BUDGET,
+        now: datetime | str | None = None,
+        speaker: str | None = None,
+        session: str | None = None,
+        during: When | None = None,
+        as_of: datetime | str | None = None,
+        listen: Callable[[str], None] | None = None,
+        namespace: str | None = None,
+    ) -> Answer:
+        """Answer a question from what is recalled, citing the lines that the answer rests on.
+
+        The model given at opening writes it; without one the best sentence is quoted, and
+        `Answer.author` says so. An answer that cites nothing, cites what is not there, or says what
+        its evidence does not, is tried again with more evidence, at most twice, and then refused.
+
+        Parameters
+        ----------
+        budget_tokens
+            The most evidence that a call may carry; the first try carries less.
+        now, speaker, session, during, as_of
+            As `recall` takes them.
+        listen
+            Called with each piece of text as it is written; what is tried again is announced.
+
+        Raises
+        ------
+        ParameterError, DateError, NotFoundError
+            As `recall`.
+        EndpointError
+            From the model.
+        """
+        request = self._request(
+            question, budget_tokens=_at_least_one(budget_tokens), now=now, as_of=as_of,
+            during=during, filters=_equal(speaker=speaker, session=session),
+        )  # fmt: skip
+        place = self._known(namespace)
+
+        def recall(asked: Request) -> Recollection:
+            with self._lock:
+                return self._recaller.recall(place, asked)
+
+        return ask(recall, self._system, request, self._model, listen)
 
     def feedback(
         self, recall_id: str, used: str | Sequence[str] = (), *, reward: float | None = None
@@ -818,6 +888,12 @@ def _system(given: System | str | None, scorer: Scorer | str | Path | None) -> S
     if isinstance(scorer, str | Path):
         return Memsieve(load_policy(scorer))
     return None if scorer is None else Memsieve(scorer)
+
+
+def _at_least_one(budget_tokens: int) -> int:
+    if not isinstance(budget_tokens, int) or budget_tokens < 1:
+        raise ParameterError(f"budget_tokens must be a whole number >= 1, got {budget_tokens!r}")
+    return budget_tokens
 
 
 def _named(namespace: str) -> str:

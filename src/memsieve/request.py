@@ -15,13 +15,17 @@ from memsieve.types import NOTHING, Interval
 
 DEFAULT_K = 10
 WINDOWS = ("soft", "hard")
+HEAVIEST_TIER = 3
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A recall with its options checked; see `Memory.recall` for their meaning."""
+    """A recall with its options checked; see `Memory.recall` for their meaning.
+
+    tier: the lightest effort to make, 1 to 3, for systems that have several; 0 leaves it to them.
+    """
 
     question: str
     budget_tokens: int | None = None
@@ -38,11 +42,12 @@ class Request:
     as_of: datetime | None = None
     dates: bool = True
     stale: bool = False
+    tier: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.question, str) or not self.question.strip():
             raise ParameterError("the question must not be empty: say what to look for")
-        for name in ("budget_tokens", "k", "neighbours"):
+        for name in ("budget_tokens", "k", "neighbours", "tier"):
             value = getattr(self, name)
             if value is None:
                 continue
@@ -50,6 +55,8 @@ class Request:
                 raise ParameterError(f"{name} must be a whole number, got {value!r}")
             if value < 0:
                 raise ParameterError(f"{name} must be >= 0, got {value}")
+        if self.tier > HEAVIEST_TIER:
+            raise ParameterError(f"tier must be at most {HEAVIEST_TIER}, got {self.tier}")
         if self.window not in WINDOWS:
             raise ParameterError(f"window must be soft or hard, got {self.window!r}")
         if self.neighbours > GAP:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 from memsieve.embed import Embedder
-from memsieve.request import Request
+from memsieve.grounding import Verdict, grounded
+from memsieve.recollection import Recollection
+from memsieve.request import HEAVIEST_TIER, Request
 from memsieve.score import Features, Scores, features, score_sessions
 from memsieve.search import Block, find
 from memsieve.search.candidates import Found
@@ -188,6 +190,13 @@ class System(ABC):
         steps = reading.request.neighbours
         return Windows(TopK(), before=steps, after=steps) if steps else TopK()
 
+    def holds_at(self, reading: Reading) -> int | None:
+        """The last microsecond that may say what holds, for items with slots; None: all is shown.
+
+        By default that of the question's clock.
+        """
+        return reading.request.truth_at
+
     def budget(self, reading: Reading) -> Budget:
         """What may be taken at most; never more than the request allows."""
         return reading.request.budget
@@ -199,6 +208,18 @@ class System(ABC):
     def explain(self, reading: Reading) -> Mapping[str, Any]:
         """What was decided for this question, for `Recollection.plan`."""
         return NOTHING
+
+    def allowance(self, tier: int, most: int) -> int:
+        """The tokens of evidence that a question gets when it is asked, at most `most`.
+
+        By default a quarter in the first tier, then half, then all: most questions need little, and
+        evidence costs time and money.
+        """
+        return max(most >> (HEAVIEST_TIER - max(tier, 1)), 1)
+
+    def validate(self, answer: str, found: Recollection, model: "Model | None" = None) -> Verdict:
+        """Whether an answer stands on its evidence; by default see `memsieve.grounding`."""
+        return grounded(answer, found, model)
 
     def enrich(self, place: Place, progress: Progress | None = None) -> int:
         """Write notes about items that have none yet; gives how many. Going on is calling again."""

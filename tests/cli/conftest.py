@@ -40,7 +40,7 @@ class Answer:
 
 @pytest.fixture(autouse=True)
 def _own_surroundings(monkeypatch, tmp_path):
-    for name in ("MEMSIEVE_DB", "MEMSIEVE_API_KEY", "OPENAI_API_KEY", "FORCE_COLOR", "COLUMNS"):
+    for name in ("MEMSIEVE_DB", "MEMSIEVE_API_KEY", "OPENAI_API_KEY", "MEMSIEVE_MODEL", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     for name in ("XDG_DATA_HOME", "HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))

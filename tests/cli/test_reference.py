@@ -67,6 +67,8 @@ def test_the_documented_fields_are_those_printed(good, talk, conversation, datab
     assert set(good("import", conversation, "--json").json) == documented("import")
     assert set(good("history", talk[0], "--json").json[0]) == documented("history")
     assert set(good("systems", "--json").json[0]) == documented("systems")
+    answered = good("ask", "Who moved to Lisbon?", "--json").json
+    assert set(answered) | set(answered["attempts"][0]) == documented("ask")
     stats = good("stats", "--json").json
     assert set(stats) | set(stats["namespaces"]["default"]) == documented("stats")
     assert set(good("forget", talk[0], "--json").json) == documented("forget")

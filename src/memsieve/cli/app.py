@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from memsieve.cli import (
+    commands_ask,
     commands_bench,
     commands_care,
     commands_carry,
@@ -49,6 +50,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None], str], ...] = (
         "memsieve add 'I moved to Lisbon.' --speaker Ana --at 2026-03-02",
     ),
     (_USE, "recall", commands_read.recall, "memsieve recall 'Where does Ana live?' --budget 800"),
+    (_USE, "ask", commands_ask.ask, "memsieve ask 'Where does Ana live?'"),
     (
         _USE,
         "timeline",

@@ -99,7 +99,7 @@ def bench(
             for name in names
             for one in _systems(name, embedder, policy or [])
         ]
-        asked = door.model(model, key_env)
+        asked = stack.enter_context(door.model(model, key_env))
         twins = {
             name: stack.enter_context(closing(_twin(name, embedder, asked)))
             for name in names

@@ -46,13 +46,13 @@ def enrich(
     from memsieve.cli.progress import bar
     from memsieve.errors import ParameterError
 
-    asked = door.model(model, key_env)
-    if asked is None:
-        raise ParameterError("enrich needs a chat model: --model SPEC, or MEMSIEVE_MODEL")
-    with door.memory(system=system, model=asked) as memory, bar("enrich") as progress:
-        written = memory.enrich(namespace=door.namespace, progress=progress)
-        name = memory.system.name
-    spent = asked.spent
+    with door.model(model, key_env) as asked:
+        if asked is None:
+            raise ParameterError("enrich needs a chat model: --model SPEC, or MEMSIEVE_MODEL")
+        with door.memory(system=system, model=asked) as memory, bar("enrich") as progress:
+            written = memory.enrich(namespace=door.namespace, progress=progress)
+            name = memory.system.name
+        spent = asked.spent
     if door.json:
         from memsieve.cli import records
 

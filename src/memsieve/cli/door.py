@@ -1,8 +1,8 @@
 """What a command is handed: the way from options and environment to a memory."""
 
 import os
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,7 +108,8 @@ class Door:
             actor="cli",
         )
 
-    def model(self, spec: str | None, key_env: str | None) -> "Model | None":
+    @contextmanager
+    def model(self, spec: str | None, key_env: str | None) -> "Iterator[Model | None]":
         """The chat model of a spec, else of MEMSIEVE_MODEL; None where neither names one.
 
         Raises
@@ -118,13 +119,15 @@ class Door:
         """
         given = spec if spec is not None else os.environ.get("MEMSIEVE_MODEL") or None
         if given is None:
-            return None
+            yield None
+            return
         from memsieve.llm import Model, from_spec
 
         key = os.environ.get(key_env or "MEMSIEVE_MODEL_KEY") or None
         if key is None and key_env is not None:
             raise ParameterError(f"--key-env: the environment has no variable {key_env}")
-        return Model(from_spec(given, api_key=key))
+        with Model(from_spec(given, api_key=key)) as asked:
+            yield asked
 
     def named_embedder(self, spec: str | None) -> "Embedder | None":
         """The embedder of a spec or identity, with the key that the environment holds."""

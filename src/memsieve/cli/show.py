@@ -20,6 +20,7 @@ from memsieve.timeline import spell
 from memsieve.types import Hit, Interval, Item
 
 if TYPE_CHECKING:
+    from memsieve.asking import Answer
     from memsieve.llm import Spent
     from memsieve.stages import Card
 
@@ -227,6 +228,32 @@ def _field(name: str) -> Text:
 def _on_clock(moment: datetime) -> str:
     """'2026-03-02 14:05 UTC+01:00'."""
     return f"{minute(moment)} {moment:%Z}"
+
+
+def piece(text: str) -> None:
+    """A piece of an answer, as soon as it is there."""
+    console().print(Text(visible(text)), end="", soft_wrap=True)
+
+
+def answer(found: "Answer", *, is_streamed: bool) -> None:
+    """What was answered, the lines it cites, and what it cost."""
+    out = console()
+    if is_streamed:
+        out.print()
+    if not is_streamed or not found.is_answered:
+        style = "green" if found.is_answered else "yellow"
+        out.print(Text(visible(found.text), style=style), soft_wrap=True)
+    if not found.is_answered:
+        out.print(Text(f"because {found.why}", style="dim"), soft_wrap=True)
+    width = len(str(max(found.cited, default=0))) + 2
+    for number, hit in sorted(found.cited.items()):
+        said = day(hit.item.said_local)
+        lead = Text.assemble((f"{f'[{number}]':>{width}}  ", "bold"), (f"{said}  ", "dim"))
+        _paragraph(out, lead, spoken(hit.item, dates=True), "")
+        out.print(Text(f"{' ' * lead.cell_len}{hit.id}", style="dim"), soft_wrap=True)
+    cost = "no model was asked" if found.spent is None else spending(found.spent)
+    again = f"; tried {len(found.attempts)} times" if len(found.attempts) > 1 else ""
+    out.print(Text(f"{found.author}: {cost}{again}", style="dim"), soft_wrap=True)
 
 
 def card(one: "Card", *, whole: bool) -> None:

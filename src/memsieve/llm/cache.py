@@ -81,6 +81,7 @@ class _File:
             self._require_mark()
             return
         with self._open() as connection:
+            connection.execute("BEGIN IMMEDIATE")  # another thread must not see half of it
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS answer"

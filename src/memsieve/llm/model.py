@@ -7,10 +7,10 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
-from operator import add
+from operator import add, sub
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from memsieve.errors import AnswerError, EndpointError, ParameterError
 from memsieve.llm.answer import only_object
@@ -55,6 +55,9 @@ class Spent:
 
     def __add__(self, more: Spent) -> Spent:
         return Spent(*map(add, astuple(self), astuple(more)))
+
+    def __sub__(self, before: Spent) -> Spent:
+        return Spent(*map(sub, astuple(self), astuple(before)))
 
 
 class Model:
@@ -184,6 +187,18 @@ class Model:
         if isinstance(self.chat, StreamingChat) and self._recalled(question) is None:
             return self._streamed(self.chat, question)
         return iter((self._settle(question, _not_blank),))
+
+    def close(self) -> None:
+        """Let go of the connections of the chat model, if it keeps any."""
+        close = getattr(self.chat, "close", None)
+        if close is not None:
+            close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def clear(self) -> None:
         """Forget the answers that were kept, in the file too."""

@@ -17,9 +17,6 @@ from memsieve.timeline import DEFAULT_TIMELINE, from_spec
 
 IDENTITY = "extractive"
 """The name of the stand-in in records of what made an item."""
-NO_MODEL = "quoted, no model was used"
-"""What an answer ends with."""
-NOTHING = "nothing that was found speaks of it"
 
 _READER = from_spec(DEFAULT_TIMELINE)
 _ANY_CLOCK = datetime(2000, 1, 1, tzinfo=UTC)  # only where times stand matters, not which they are
@@ -145,49 +142,24 @@ def tags(text: str) -> tuple[str, ...]:
     return tuple(sorted(named, key=lambda tag: (-named[tag], tag)))
 
 
-def answer(question: str, lines: Sequence[str], n: int = 1, *, names: Iterable[str] = ()) -> str:
-    """The `n` sentences that share the rarest words with a question, in the order of the lines.
+def best_sentence(question: str, text: str, *, names: Iterable[str] = ()) -> str:
+    """The sentence of a text that shares most words with a question; the first of equals.
 
-    overlap = sum over the shared stems of 1 + ln(n_sentences / sentences with the stem), divided
-    by sqrt(words of the sentence); ties go to the earlier one.
-
-    Parameters
-    ----------
-    names
-        Speakers, whose names do not count: they stand before lines that they may say nothing in.
-
-    Returns
-    -------
-    str
-        The sentences, or that there is none, and `NO_MODEL` in parentheses.
-
-    Raises
-    ------
-    ParameterError
-        If `n` is below 1.
+    Shared stems over the square root of the sentence's words; `names` of speakers do not count, for
+    they stand before lines that they may say nothing in. "" of no text.
 
     Examples
     --------
-    >>> answer("Where does Ana live?", ["Ana: It rains. I live in Lisbon."], names=["Ana"])
-    'I live in Lisbon. (quoted, no model was used)'
-    >>> answer("Who called?", ["Ben: Oh!"])
-    'nothing that was found speaks of it (quoted, no model was used)'
+    >>> best_sentence("Where does Ana live?", "It rains. I live in Lisbon.", names=["Ana"])
+    'I live in Lisbon.'
     """
-    if n < 1:
-        raise ParameterError(f"answer: n must be >= 1, got {n!r}")
     asked = set(words(question)) - {stem for name in names for stem in words(name)}
-    told = [sentence for line in lines for sentence in sentences(line)]
-    stems = [set(words(sentence)) for sentence in told]
-    holding = Counter(stem for found in stems for stem in found)
 
-    def overlap(at: int) -> float:
-        shared = sorted(asked & stems[at])
-        rarity = sum(1 + math.log(len(told) / holding[stem]) for stem in shared)
-        return rarity / math.sqrt(len(stems[at]) or 1)
+    def overlap(sentence: str) -> float:
+        stems = set(words(sentence))
+        return len(asked & stems) / math.sqrt(len(stems) or 1)
 
-    best = sorted(range(len(told)), key=lambda at: (-overlap(at), at))[:n]
-    quoted = [told[at] for at in sorted(best) if overlap(at) > 0]
-    return f"{' '.join(quoted) or NOTHING} ({NO_MODEL})"
+    return max(sentences(text), key=overlap, default="")
 
 
 def _timeless_words(text: str, left_out: set[str]) -> dict[str, list[str]]:
