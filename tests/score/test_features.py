@@ -221,6 +221,34 @@ def test_who_speaks_and_whose_story_it_is(told, question, speaks):
     assert column(found, "spoken_to") == near(*(side * second))
 
 
+TRIP = [
+    ("we saw the Louvre", "Ana", "s1"),
+    ("in Paris?", "Tom", "s1"),
+    ("yes", "Ana", "s1"),
+    ("Paris is nice, and so is Rome", "Tom", "s2"),
+]
+
+
+def test_names_of_others_and_of_places_count_by_how_rare_they_are(told):
+    found = told(TRIP, "Did Ana see the Louvre in Paris?")
+    paris, louvre = math.log1p(5 / 2.5), math.log1p(5 / 1.5)
+    share = louvre / (paris + louvre)
+    assert column(found, "entity") == near(share, 1 - share, 0, 1 - share)
+    assert column(found, "entity_near") == near(1, 1, 1 - share, 1 - share)
+
+
+@pytest.mark.parametrize("question", ["Did Ana see it?", "did ana see the louvre?", "Which one?"])
+def test_without_names_in_the_question_they_tell_nothing(told, question):
+    found = told(TRIP, question)
+    assert column(found, "entity") == column(found, "entity_near") == [0, 0, 0, 0]
+
+
+def test_a_name_that_nobody_said_leaves_the_others_their_share(told):
+    found = told(TRIP, "Was it in Paris or Reykjavik?")
+    paris, unsaid = math.log1p(5 / 2.5), math.log1p(5 / 0.5)
+    assert column(found, "entity") == near(0, share := paris / (paris + unsaid), 0, share)
+
+
 @pytest.mark.parametrize("name", ["Ana", None], ids=["one speaker", "no speaker"])
 def test_where_one_speaks_or_nobody_is_known_a_name_tells_nothing(told, name):
     found = told([("I have a dog", name, "s"), ("my cat", name, "s")], "What does Ana have?")

@@ -3,14 +3,13 @@
 import pytest
 
 import memsieve
-from memsieve.search.names import loosely_named
+from memsieve.search.names import entities, loosely_named
+from memsieve.search.words import term, words
 
 NAMES = ["Melanie", "Caroline Ortiz", "José", "Sam", "Samir"]
 
 
 def meant(question, names=NAMES, said=()):
-    from memsieve.search.words import term, words
-
     known = {term(word) for text in said for word in words(text)}
     return {
         word: names[n] for word, n in loosely_named(question, names, known.__contains__).items()
@@ -59,3 +58,18 @@ def test_a_memory_recalls_by_a_short_name(tmp_path):
             assert memory.recall(f"What did {asked} paint?")[0].item.speaker == "Melanie"
         question = memory.weigh("What did Mel paint?").question
     assert len(question.speakers) == len(question.name_terms) == 1
+
+
+@pytest.mark.parametrize(
+    ("question", "found"),
+    [
+        ("Did Ana see the Louvre in Paris?", {"louvr", "pari"}),
+        ("Did ANA see it?", set()),
+        ("Which city is it?", set()),
+        ("Rome or Paris?", {"rome", "pari"}),
+        ("did she like rome?", set()),
+        ("", set()),
+    ],
+)
+def test_entities_are_the_names_that_are_no_speakers(question, found):
+    assert entities(question, ["Ana Lopez"]) == {term(word) for word in found}

@@ -57,6 +57,9 @@ FAMILIES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "own_story": "ln(1 + words of the first person), plus if the named one speaks, minus"
             " if another",
             "spoken_to": "the same of words of the second person",
+            "entity": "share, by idf, of the names in the question, speakers aside, that stand in"
+            " the turn: 0 to 1",
+            "entity_near": "the same of the turn and its two neighbours",
         },
         "time": {
             "said_inside": "how surely it was said in the time that the question is about: 0 to 1",
@@ -233,7 +236,24 @@ class _Columns:
             "speaker": speaks,
             "own_story": side * columns["first_person"],
             "spoken_to": side * columns["second_person"],
+            **self._entities(),
         }
+
+    def _entities(self) -> dict[str, np.ndarray]:
+        """How many of the names in the question stand in the turns and beside them, by idf."""
+        block, slots = self.block, self.slots
+        own, near, total = np.zeros(slots.size), np.zeros(slots.size), 0.0
+        held = np.zeros(len(block.lanes), bool)
+        for term in sorted(self.question.entities):
+            standing = block.lanes.slot[block.postings.find(term)[0]]
+            standing = standing[standing >= 0]
+            worth = float(np.log1p((block.n_alive + 1) / (standing.size + 0.5)))
+            total += worth
+            held[standing] = True
+            own += worth * held[slots]
+            near += worth * (held[slots - 1] | held[slots] | held[slots + 1])
+            held[standing] = False
+        return {"entity": own / max(total, 1e-9), "entity_near": near / max(total, 1e-9)}
 
     def _answer(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What fits the kind of answer that the question asks for."""

@@ -30,13 +30,15 @@ class LexicalScores:
     """BM25 scores of one question; higher is better, 0 where no word matches.
 
     windows: reach -> (n_slots,) float32, reach 0 being the turn itself; nameless: (n_slots,), the
-    turn view of the question without the speakers' names; session: (n_sessions,); covered:
+    turn view of the question without the speakers' names; session: (n_sessions,);
+    session_nameless: the same without these names and by the idf of sessions; covered:
     (n_slots,), the share of the question's words, without those names, that the turn holds, each
     by its idf. Slots are those of `Block.lanes`.
     """
 
     windows: dict[int, np.ndarray]
     session: np.ndarray
+    session_nameless: np.ndarray
     nameless: np.ndarray
     covered: np.ndarray
 
@@ -57,7 +59,9 @@ def bm25(block: Block, terms: np.ndarray, names: frozenset[int] = frozenset()) -
     for term, count in sorted(Counter(terms.tolist()).items()):
         scorer.add(term, float(count))
     covered = scorer.covered / np.float32(max(scorer.idf_asked, 1e-9))
-    return LexicalScores(scorer.windows, scorer.session, scorer.nameless, covered)
+    return LexicalScores(
+        scorer.windows, scorer.session, scorer.session_nameless, scorer.nameless, covered
+    )
 
 
 class _Scorer:
@@ -66,6 +70,8 @@ class _Scorer:
         self.block, self.names = block, names
         self.windows = {reach: np.zeros(n_slots, np.float32) for reach in REACHES}
         self.session = np.zeros(len(block.sessions.names), np.float32)
+        self.session_nameless = np.zeros_like(self.session)
+        self.n_sessions = int(np.count_nonzero(block.session_lengths))
         lengths = block.session_lengths
         mean = max(float(lengths.mean()), 1.0) if lengths.size else 1.0
         self.session_norm = K1 * (1 - B) + lengths * (K1 * B / mean)
@@ -97,7 +103,7 @@ class _Scorer:
         else:
             self._add_windows_around(slots, tf, idf)
         self.counts[slots] = 0
-        self._add_to_sessions(docs, tf, idf)
+        self._add_to_sessions(docs, tf, idf, 0.0 if term in self.names else weight)
 
     def _gain(self, tf: np.ndarray, lengths: np.ndarray, reach: int, idf: float) -> np.ndarray:
         """idf times the saturated frequency, for windows of `lengths` words."""
@@ -138,10 +144,16 @@ class _Scorer:
             self.windows[reach][seen] = gain
         counts[seen] = 0
 
-    def _add_to_sessions(self, docs: np.ndarray, tf: np.ndarray, idf: float) -> None:
+    def _add_to_sessions(
+        self, docs: np.ndarray, tf: np.ndarray, idf: float, nameless: float
+    ) -> None:
         session = self.block.session[docs]
         if session.min() < 0:
             inside = session >= 0
             session, tf = session[inside], tf[inside]
         counts = np.bincount(session, tf, self.session.size)
-        self.session += idf * (K1 + 1) * counts / (counts + self.session_norm)
+        gain = (K1 + 1) * counts / (counts + self.session_norm)
+        self.session += idf * gain
+        if nameless:
+            n, df = self.n_sessions, int(np.count_nonzero(counts))
+            self.session_nameless += nameless * log(1 + (n - df + 0.5) / (df + 0.5)) * gain

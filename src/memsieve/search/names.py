@@ -1,16 +1,33 @@
 """Whom a question means: speakers by their names, short names and misspelt ones included."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 
-from memsieve.search.words import STOP_WORDS, fold, term, words
+from memsieve.search.words import STOP_WORDS, fold, term, terms, words
 
 SHORTEST = 3
 """Letters from which the beginning of a name may stand for it: "Mel" for "Melanie"."""
 _SHORTEST_MISSPELT = 5
 _ALIKE = 0.8
 _CAPITALISED = re.compile(r"\b[^\W\d_a-z][^\W\d_]+")
+
+
+def entities(question: str, speakers: Iterable[str]) -> frozenset[int]:
+    """Index terms of the names in a question that are not those of speakers.
+
+    Capitalised words behind the first one, and that too unless it is a stop word: in a question
+    they name people, places and things.
+
+    Examples
+    --------
+    >>> from memsieve.search.words import term
+    >>> entities("Did Ana see the Louvre in Paris?", ["Ana"]) == {term("louvr"), term("pari")}
+    True
+    """
+    own = {part for name in speakers for part in fold(name).split()}
+    named = (word for word in _CAPITALISED.findall(question) if fold(word) not in own)
+    return frozenset(int(found) for word in named for found in terms(word))
 
 
 def loosely_named(

@@ -7,7 +7,7 @@ import numpy as np
 
 from memsieve.embed import Embedder
 from memsieve.search.block import Block
-from memsieve.search.names import loosely_named
+from memsieve.search.names import entities, loosely_named
 from memsieve.search.wanted import Wanted, wanted
 from memsieve.search.windows import Window
 from memsieve.search.words import terms
@@ -24,7 +24,8 @@ class Question:
     terms, name_terms: uint32 word hashes of the question, and of the speakers it names;
     speakers: numbers of those speakers; vector: unit float32 (d,), of the question without
     their names, or None without an embedder; asked: what it says of time; window: the stretches of
-    time that it is about, None for none; wanted: the kind of answer that it asks for.
+    time that it is about, None for none; wanted: the kind of answer that it asks for;
+    entities: word hashes of the names in it that are not those of speakers.
     """
 
     text: str
@@ -35,6 +36,7 @@ class Question:
     asked: Asked = NOT_ASKED
     window: Window | None = None
     wanted: Wanted = _NOTHING_WANTED
+    entities: frozenset[int] = frozenset()
 
 
 def read(
@@ -65,7 +67,17 @@ def read(
     if embedder.dimensions:
         names = [*(block.speakers.names[n] for n in speakers), *loosely]
         vector = embedder.embed([_without(text, names)])[0]
-    return Question(whole, found, named, frozenset(speakers), vector, asked, window, wanted(whole))
+    return Question(
+        whole,
+        found,
+        named,
+        frozenset(speakers),
+        vector,
+        asked,
+        window,
+        wanted(whole),
+        entities(whole, [*(block.speakers.names[n] for n in speakers), *loosely]),
+    )
 
 
 def _without(text: str, names: list[str]) -> str:
