@@ -19,13 +19,18 @@ UNSURE = (0.3, 0.7)
 KNOWN = 0.5
 """A refusal is wrong if the evidence holds this share of the question's content words."""
 
+# At its beginning, or a sentence's: "she was unable to come" and "an unknown caller" are answers.
 _REFUSAL = re.compile(
-    r"\b(?:i (?:do not|don['’]t|cannot|can['’]t|could not|couldn['’]t) (?:know|tell|say|find|answer"
-    r"|determine)|(?:no|not enough|insufficient) (?:information|evidence|context|mention)"
-    r"|not (?:mentioned|stated|specified|known|available|provided)|unknown|unanswerable"
-    r"|there is no (?:information|mention|evidence)|(?:as|i am|i['’]m) an ai|unable to"
-    r"|keine (?:angabe|information(?:en)?)|(?:das )?weiß ich nicht|ich weiß (?:es )?nicht"
-    r"|nicht (?:erwähnt|bekannt))\b",
+    r"^\W*(?:(?:it|that|this|the answer) (?:is |was )?)?(?:unknown|unanswerable|unclear|unable to"
+    r"|(?:not|never|isn['’]t|wasn['’]t|nicht) (?:mentioned|stated|specified|known|available"
+    r"|provided|erwähnt|bekannt))\b"
+    r"|(?:^\W*|[.!?;:]\s+|\b(?:sorry|but|so|and),? )i (?:do not|don['’]t|cannot|can['’]t|could not"
+    r"|couldn['’]t|am unable to|am not able to) (?:know|tell|say|find|answer|determine)\b"
+    r"|\bno (?:information|mention)\b|\b(?:not enough|insufficient) (?:information|evidence"
+    r"|context|detail)"
+    r"|\b(?:evidence|context|memory|conversations?|lines) (?:does|do)(?: not|n['’]t)\b"
+    r"|\bas an ai\b|\bkeine (?:angaben?|information(?:en)?)\b|\bich weiß (?:es |das )?nicht\b"
+    r"|^\W*(?:das )?weiß ich nicht\b",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"\w+(?:['’]\w+)?")

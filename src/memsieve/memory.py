@@ -93,8 +93,8 @@ class Memory:
         `System`. None: memsieve's own. What is kept does not depend on it, so that one file may be
         opened with one after another.
     model
-        A chat model for the systems that ask one, when `enrich` or `ask` is called; nothing else
-        calls it.
+        A chat model for `enrich`, for `ask`, and for systems that ask one what a question wants
+        when it is recalled; memsieve's own never does. Nothing is sent without one.
     timeout_s
         How long a write waits for other writers.
     actor

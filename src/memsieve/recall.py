@@ -135,21 +135,20 @@ class Recaller:
         reading = replace(reading, plan=self.system.plan(reading))
         found = self.system.find(reading)
         found = found.with_docs(block, question, block.documents(found_time.evidence))
-        stale = {} if request.stale else self._stale(namespace, block, found.docs, request)
+        until = None if request.stale else self.system.holds_at(reading)
+        stale = {} if until is None else self._stale(namespace, block, found.docs, until, request)
         holders = block.documents(sorted({claim.holder or 0 for claim in stale.values()}))
         found = found.with_docs(block, question, holders[reading.fit[holders]])
         return Weighed(reading, found, self.system.features(reading, found), stale)
 
     def _stale(
-        self, namespace: str, block: Block, docs: np.ndarray, request: Request
+        self, namespace: str, block: Block, docs: np.ndarray, until: int, request: Request
     ) -> dict[int, Claim]:
         """By `seq`, the documents with a slot that another item holds.
 
         An item that was written since the block was loaded is not waited for.
         """
-        claims = self._store.holding(
-            namespace, block.seq[docs].tolist(), request.truth_at, request.as_of
-        )
+        claims = self._store.holding(namespace, block.seq[docs].tolist(), until, request.as_of)
         return {
             seq: claim
             for seq, claim in claims.items()

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -12,9 +13,10 @@ from memsieve.evaluate.curves import Curve
 from memsieve.evaluate.page import page
 from memsieve.evaluate.plots import budget_plot_html, budget_plot_png
 from memsieve.evaluate.runner import compare
-from memsieve.evaluate.svg import Frame, chart
+from memsieve.evaluate.svg import Frame, chart, times
 
 VOID = {"meta"}
+BAR = r'class="bar" d="M(\S+) \S+?H(\S+?)"'
 
 
 class Reader(HTMLParser):
@@ -132,3 +134,40 @@ def test_measuring_does_not_load_what_only_drawing_needs():
     code = "import sys, memsieve.evaluate; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def timed(report, *ms):
+    """The report with times of its questions."""
+    return replace(
+        report, rows=tuple(replace(r, latency_ms=t) for r, t in zip(report.rows, ms, strict=True))
+    )
+
+
+def test_bars_of_time_run_from_the_median_to_the_95th_percentile(comparison):
+    slow, fast = (
+        timed(r, *ms) for r, ms in zip(comparison.reports, [(10,) * 3, (1,) * 3], strict=True)
+    )
+    drawn = times([slow, fast], width=960, left=200, title="Times")
+    reader = Reader(drawn)
+    assert reader.open == []
+    assert {"1 ms", "10 ms"} <= set(reader.text)
+    bars = [tuple(map(float, ends)) for ends in re.findall(BAR, drawn)]
+    # One decade from the left edge to 110 units before the right one.
+    assert bars == [(850, 850), (200, 200)]
+    assert "<title>scripted: 1.00 ms, 1.00 ms at 95 %</title>" in drawn
+
+
+def test_a_wide_spread_is_a_long_bar_and_the_axis_holds_it(comparison):
+    one = timed(comparison.reports[1], 0.5, 20, 400)
+    drawn = times([one], width=960, left=200, title="Times")
+    # From the decade of the median, 20 ms, to that above the 95th percentile, 362 ms.
+    assert re.findall(r">([\d.]+ ms)<", drawn) == ["10 ms", "100 ms", "1000 ms"]
+    ((start, end),) = re.findall(BAR, drawn)
+    assert 200 <= float(start) < float(end) <= 850
+
+
+def test_the_page_tells_times_and_what_a_model_adds(comparison):
+    text = page(comparison)
+    assert "<h2>Time of a question</h2>" in text
+    assert "Milliseconds of a question, median and 95th percentile." in text
+    assert "model: R@10" in text
