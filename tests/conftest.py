@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import memsieve
+from memsieve.llm import Completion
 
 _LONGEST_S = 60
 
@@ -32,6 +33,36 @@ class Letters:
             np.add.at(row, [ord(letter) % self.dimensions for letter in text], 1)
         lengths = np.linalg.norm(counts, axis=1, keepdims=True)
         return counts / np.where(lengths > 0, lengths, 1)
+
+
+class Spoken:
+    """A chat model that writes its texts one after another, the last again and again.
+
+    An error among them is raised. `asked` holds the messages of every call, `prompts` the last one
+    of each.
+    """
+
+    identity = "scripted"
+
+    def __init__(self, *texts):
+        self.texts, self.asked = list(texts), []
+
+    @property
+    def prompts(self):
+        return [messages[-1]["content"] for messages in self.asked]
+
+    def complete(self, messages, *, max_tokens, temperature, top_p):
+        self.asked.append(messages)
+        text = self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]
+        if isinstance(text, Exception):
+            raise text
+        return Completion(text, 100, 10)
+
+
+@pytest.fixture
+def spoken():
+    """The class of scripted chat models."""
+    return Spoken
 
 
 @pytest.fixture

@@ -7,35 +7,19 @@ import pytest
 import memsieve
 from memsieve.asking import REFUSAL, UNKNOWN, prompt
 from memsieve.errors import EndpointError, ParameterError
-from memsieve.llm import Completion, Model
+from memsieve.llm import Model
 from memsieve.types import Hit
 
 ASKED = "2024-08-01"
 DOG = "What is the name of Ana's dog?"
 
 
-class Scripted:
-    """A chat model that writes what it is told and keeps what it was asked."""
-
-    identity = "scripted"
-
-    def __init__(self, *texts):
-        self.texts, self.asked = list(texts), []
-
-    def complete(self, messages, *, max_tokens, temperature, top_p):
-        self.asked.append(messages)
-        text = self.texts.pop(0)
-        if isinstance(text, Exception):
-            raise text
-        return Completion(text, 100, 10)
-
-
 @pytest.fixture
-def memory_with(tmp_path, request):
+def memory_with(tmp_path, request, spoken):
     """A memory of a short talk that is answered by a script; without one, by quoting."""
 
     def open_(*texts, **options):
-        chat = Scripted(*texts)
+        chat = spoken(*texts)
         memory = memsieve.open(
             tmp_path / "memory.db", model=Model(chat) if texts else None, **options
         )
@@ -139,8 +123,8 @@ def test_a_refusal_is_believed_where_the_evidence_does_not_speak_of_it(memory_wi
     assert len(answer.attempts) == 1
 
 
-def test_an_empty_memory_is_not_sent_to_anybody(tmp_path):
-    chat = Scripted("never")
+def test_an_empty_memory_is_not_sent_to_anybody(tmp_path, spoken):
+    chat = spoken("never")
     with memsieve.open(tmp_path / "memory.db", model=Model(chat)) as memory:
         answer = memory.ask(DOG)
     assert (answer.is_answered, answer.cited, chat.asked) == (False, {}, [])

@@ -4,7 +4,7 @@ import pytest
 
 from memsieve.errors import EndpointError, ParameterError
 from memsieve.grounding import Verdict, grounded
-from memsieve.llm import Completion, Model
+from memsieve.llm import Model
 from memsieve.search.words import words
 
 QUESTION = "Which harbour did Ana's boat leave?"
@@ -16,19 +16,6 @@ THREE_OF_EIGHT = "Ana with her boat, harbour, castle, violin, desert and the pyr
 def found(memory):
     memory.add("My boat left the harbour of Split.", at="2024-05-01", speaker="Ana")
     return memory.recall(QUESTION, budget_tokens=100, now="2024-06-01")
-
-
-class Judge:
-    """A chat model that says one thing of every answer."""
-
-    def __init__(self, text):
-        self.text, self.prompts = text, []
-
-    def complete(self, messages, *, max_tokens, temperature, top_p):
-        self.prompts.append(messages[-1]["content"])
-        if isinstance(self.text, Exception):
-            raise self.text
-        return Completion(self.text)
 
 
 @pytest.mark.parametrize(
@@ -88,8 +75,8 @@ def test_a_refusal_is_right_where_the_evidence_does_not_speak_of_it(memory, foun
 
 
 @pytest.mark.parametrize(("said", "ok"), [("true", True), ("false", False)])
-def test_a_model_decides_between_and_is_told_the_evidence(found, said, ok):
-    judge = Judge(f'{{"supported": {said}}}')
+def test_a_model_decides_between_and_is_told_the_evidence(found, said, ok, spoken):
+    judge = spoken(f'{{"supported": {said}}}')
     model = Model(judge)
     verdict = grounded(THREE_OF_EIGHT, found, model)
     assert (verdict.ok, verdict.overlap) == (ok, 0.375)
@@ -100,16 +87,16 @@ def test_a_model_decides_between_and_is_told_the_evidence(found, said, ok):
 
 
 @pytest.mark.parametrize("answer", ["Oslo", "", "It was the harbour of Split that she left."])
-def test_no_model_is_asked_where_words_tell(found, answer):
-    judge = Judge('{"supported": false}')
+def test_no_model_is_asked_where_words_tell(found, answer, spoken):
+    judge = spoken('{"supported": false}')
     assert grounded(answer, found, Model(judge)) == grounded(answer, found)
     assert judge.prompts == []
 
 
-def test_a_judgement_that_cannot_be_read_leaves_it_to_the_words(found):
-    assert grounded(THREE_OF_EIGHT, found, Model(Judge("well"))) == grounded(THREE_OF_EIGHT, found)
+def test_a_judgement_that_cannot_be_read_leaves_it_to_the_words(found, spoken):
+    assert grounded(THREE_OF_EIGHT, found, Model(spoken("well"))) == grounded(THREE_OF_EIGHT, found)
     with pytest.raises(EndpointError):
-        grounded(THREE_OF_EIGHT, found, Model(Judge(EndpointError("gone"))))
+        grounded(THREE_OF_EIGHT, found, Model(spoken(EndpointError("gone"))))
 
 
 @pytest.mark.parametrize("known", [-0.1, 1.1, float("nan")])

@@ -19,6 +19,9 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
         "memsieve": "memsieve.stages:Memsieve",
         "memory-t1": "memsieve.systems.memory_t1_system:MemoryT1System",
+        "memflow": "memsieve.systems.memflow:MemFlow",
+        "a-mem": "memsieve.systems.a_mem:AMem",
+        "memgas": "memsieve.systems.memgas:MemGAS",
     }
 )
 """Name -> where its class is; loaded when it is asked for."""

@@ -19,6 +19,8 @@ NAMES = (
     "time_reading",
     "date_arithmetic",
     "policies",
+    "a_mem",
+    "memgas",
 )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from memsieve.errors import DateError, FormatError, NotFoundError, ParameterError
 from memsieve.evaluate.datasets import load, locomo_evidence
-from memsieve.evaluate.scopes import Question, Scope, Skipped
+from memsieve.evaluate.scopes import Question, Scope, SessionView, Skipped
 from memsieve.types import Message
 
 TURNS = [
@@ -331,3 +331,44 @@ def test_tau2_banking_has_the_figures_its_readme_states(shared_data):
     assert data.categories == ("policy",)
     counts = [len(question.evidence) for question in data.scopes[0].questions]
     assert sum(counts) / len(counts) == pytest.approx(9.8, abs=0.05)
+
+
+def test_what_locomo_tells_of_sessions_comes_as_views(tmp_path):
+    turn = {"speaker": "Ana", "dia_id": "D1:1", "text": "Hello."}
+    other = turn | {"dia_id": "D2:1"}
+    sample = {
+        "sample_id": "conv-1",
+        "qa": [{"question": "Who?", "evidence": ["D1:1"], "category": 4, "answer": "Ana"}],
+        "conversation": {
+            "speaker_a": "Ana",
+            "speaker_b": "Ben",
+            **{f"session_{n}_date_time": f"1:00 pm on {n} May, 2023" for n in (1, 2, 3)},
+            "session_1": [turn],
+            "session_2": [other],
+            "session_3": [],
+        },
+        "session_summary": {"session_1_summary": "They met.", "session_3_summary": "Nobody."},
+        "observation": {
+            "session_1_observation": {
+                "Ana": [["Ana says hello.", "D1:1"]],
+                "Ben": [["Ben listens.", ["D1:1", "D1:9", "D2:1"]]],
+            }
+        },
+    }
+    path = tmp_path / "locomo.json"
+    path.write_text(json.dumps([sample]), encoding="utf-8")
+    (scope,) = load(path, "locomo").scopes
+    statements = (("Ana says hello.", ("D1:1",)), ("Ben listens.", ("D1:1", "D2:1")))
+    assert scope.views == {"session_1": SessionView("They met.", statements)}
+    sample["observation"]["session_1_observation"]["Ana"] = ["no pair"]
+    path.write_text(json.dumps([sample]), encoding="utf-8")
+    with pytest.raises(FormatError, match="conv-1, session_1: an observation must be a text and"):
+        load(path, "locomo")
+
+
+def test_the_real_locomo_tells_of_all_its_sessions(shared_data):
+    data = load(shared_data / "locomo" / "dev.json")
+    assert [len(scope.views) for scope in data.scopes] == [19, 19, 32, 29, 29]
+    n_statements = sum(len(v.statements) for scope in data.scopes for v in scope.views.values())
+    assert n_statements == 1210
+    assert load(shared_data / "bfcl_memory").scopes[0].views == {}

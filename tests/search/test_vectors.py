@@ -49,3 +49,12 @@ def test_crossing_the_threshold_keeps_every_vector(monkeypatch):
     assert held.exact(rows[0], np.arange(45)) == pytest.approx(rows @ rows[0], abs=0.01)
     assert len(held.scan(rows[0])) == 45
     assert held.nbytes() == 45 * (96 + 4 + 4 * vectors.LEADING)
+
+
+@pytest.mark.parametrize("exact_up_to", [100, 10])
+def test_rows_are_the_vectors_themselves(monkeypatch, exact_up_to):
+    monkeypatch.setattr(vectors, "EXACT_UP_TO", exact_up_to)
+    rows = unit(45)
+    found = filled(rows).rows(np.array([7, 3, 7]))
+    assert found == pytest.approx(rows[[7, 3, 7]], abs=0.01)
+    assert found.dtype == np.float32

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from memsieve.errors import EndpointError
-from memsieve.llm import Completion, Model
+from memsieve.llm import Model
 from memsieve.systems.intents import TIER_OF, Intent, Tier, by_keywords, named, route
 
 LOCOMO = Path(__file__).parents[3] / "shared" / "data" / "locomo" / "dev.json"
@@ -100,21 +100,6 @@ TABLE = {
 }
 
 
-class Chat:
-    """A chat model that writes one text, or raises an error, and counts how often it is asked."""
-
-    identity = "scripted"
-
-    def __init__(self, text):
-        self.text, self.prompts = text, []
-
-    def complete(self, messages, *, max_tokens, temperature, top_p):
-        self.prompts.append(messages[-1]["content"])
-        if isinstance(self.text, Exception):
-            raise self.text
-        return Completion(self.text)
-
-
 @pytest.mark.parametrize(
     ("intent", "question"),
     [(intent, question) for intent, questions in TABLE.items() for question in questions],
@@ -141,8 +126,8 @@ def test_a_speaker_that_is_named_has_a_profile_as_the_user_has():
     assert route("What is Ana's job?").intent is Intent.TARGETED
 
 
-def test_a_rule_costs_no_call_and_everything_else_one():
-    chat = Chat("state-tracking")
+def test_a_rule_costs_no_call_and_everything_else_one(spoken):
+    chat = spoken("state-tracking")
     model = Model(chat)
     assert route("When did Ana move?", model).calls == 0
     assert chat.prompts == []
@@ -169,15 +154,15 @@ def test_the_first_tag_in_what_a_model_wrote_counts(written, intent):
 
 
 @pytest.mark.parametrize("written", ["banana banana", "{", "?!", "\n"])
-def test_a_model_that_writes_garbage_leaves_it_to_the_keywords(written, caplog):
+def test_a_model_that_writes_garbage_leaves_it_to_the_keywords(written, caplog, spoken):
     with caplog.at_level(logging.WARNING, logger="memsieve.systems.intents"):
-        found = route("What is required of current members?", Model(Chat(written), repairs=0))
+        found = route("What is required of current members?", Model(spoken(written), repairs=0))
     assert (found.intent, found.layer, found.calls) == (Intent.TARGETED, "keywords", 1)
     assert "named no intent" in caplog.text
 
 
-def test_a_model_that_cannot_be_reached_leaves_it_to_the_keywords_and_is_logged(caplog):
-    model = Model(Chat(EndpointError("no answer")))
+def test_a_model_that_cannot_be_reached_leaves_it_to_the_keywords_and_is_logged(caplog, spoken):
+    model = Model(spoken(EndpointError("no answer")))
     with caplog.at_level(logging.WARNING, logger="memsieve.systems.intents"):
         found = route("Is a permission required?", model)
     assert (found.intent, found.layer, found.calls) == (Intent.CONSTRAINT, "keywords", 1)

@@ -19,7 +19,7 @@ from memsieve.errors import ParameterError
 from memsieve.evaluate.baselines import BM25
 from memsieve.evaluate.memory_system import MemorySystem
 from memsieve.grounding import Verdict
-from memsieve.llm import Completion, Model
+from memsieve.llm import Model
 from memsieve.recall import Recaller
 from memsieve.request import Request
 from memsieve.score import Features, RankFusion, Scores
@@ -141,25 +141,14 @@ class Doubtful(MemFlow):
         return Verdict(False, 0.0, "unsupported")
 
 
-class Writer:
-    """A chat model that writes one text and counts how often it is asked."""
-
-    identity = "scripted"
-
-    def __init__(self, text):
-        self.text, self.prompts = text, []
-
-    def complete(self, messages, *, max_tokens, temperature, top_p):
-        self.prompts.append(messages[-1]["content"])
-        return Completion(self.text)
-
-
 @pytest.mark.parametrize(
     ("question", "tiers"),
     [("What is my favourite tea?", [1, 2, 3]), ("Where did we eat soup now?", [2, 3])],
 )
-def test_an_answer_that_never_holds_is_tried_up_to_the_heaviest_tier(tmp_path, question, tiers):
-    writer = Writer("It is mint [1].")
+def test_an_answer_that_never_holds_is_tried_up_to_the_heaviest_tier(
+    tmp_path, question, tiers, spoken
+):
+    writer = spoken("It is mint [1].")
     more = [said(f"Soup number {n} was eaten.", "2024-03-01", session=str(n)) for n in range(90)]
     with memsieve.open(tmp_path / "a.db", system=Doubtful(k=5), model=Model(writer)) as memory:
         memory.add([*HOMES, *more])
@@ -168,8 +157,8 @@ def test_an_answer_that_never_holds_is_tried_up_to_the_heaviest_tier(tmp_path, q
     assert (len(writer.prompts), answer.is_answered) == (len(tiers), False)
 
 
-def test_an_answer_that_holds_is_not_tried_again(tmp_path):
-    writer = Writer("It is mint [1].")
+def test_an_answer_that_holds_is_not_tried_again(tmp_path, spoken):
+    writer = spoken("It is mint [1].")
     with memsieve.open(tmp_path / "a.db", system="memflow", model=Model(writer)) as memory:
         memory.add(HOMES)
         answer = memory.ask("What is my favourite tea?", now=NOW)
@@ -227,10 +216,10 @@ def test_a_budget_for_everything_and_a_search_as_deep_bring_everything(flow):
     assert len(memory.recall("Who has the kettle?", now=NOW)) == 31
 
 
-def test_the_same_question_gives_the_same_evidence_order_and_trace(tmp_path):
+def test_the_same_question_gives_the_same_evidence_order_and_trace(tmp_path, spoken):
     shown = []
     for name in ("a", "b"):
-        model = Model(Writer("state-tracking"))
+        model = Model(spoken("state-tracking"))
         with memsieve.open(tmp_path / f"{name}.db", system="memflow", model=model) as memory:
             memory.add(HOMES)
             for _ in range(2):
@@ -240,8 +229,8 @@ def test_the_same_question_gives_the_same_evidence_order_and_trace(tmp_path):
     assert (shown[0][1]["layer"], shown[0][1]["model_calls"]) == ("model", 1)
 
 
-def test_a_model_is_not_asked_if_it_is_not_to_be(flow):
-    writer = Writer("state-tracking")
+def test_a_model_is_not_asked_if_it_is_not_to_be(flow, spoken):
+    writer = spoken("state-tracking")
     found = flow(HOMES, model=Model(writer), asks=False).recall("Whose soup?", now=NOW)
     assert (found.plan["layer"], found.plan["model_calls"], writer.prompts) == ("keywords", 0, [])
 

@@ -21,8 +21,8 @@ from typing import Any
 from memsieve import formats
 from memsieve.errors import FormatError, NotFoundError, ParameterError
 from memsieve.evaluate.placement import place
-from memsieve.evaluate.scopes import Dataset, Question, Scope, Skipped
-from memsieve.formats.base import mapping, moment
+from memsieve.evaluate.scopes import Dataset, Question, Scope, SessionView, Skipped
+from memsieve.formats.base import listing, mapping, moment
 from memsieve.formats.files import Part, named, whole
 from memsieve.formats.jsonl import numbered_lines
 from memsieve.formats.stream import parse
@@ -41,7 +41,7 @@ LOCOMO_CATEGORIES = {
 _DIA_ID = re.compile(r"D:?(\d+):(\d+)", re.ASCII)
 
 _Asked = Question | Skipped
-_Read = tuple[str, Sequence[Message], list[_Asked]]
+_Read = tuple[str, Sequence[Message], list[_Asked], Mapping[str, SessionView]]
 
 
 def load(path: str | PathLike[str], dataset: str = "auto") -> Dataset:
@@ -81,10 +81,10 @@ def load(path: str | PathLike[str], dataset: str = "auto") -> Dataset:
 def _gathered(name: str, scopes: Iterable[_Read]) -> Dataset:
     kept: list[Scope] = []
     skipped: list[Skipped] = []
-    for scope_id, messages, asked in scopes:
+    for scope_id, messages, asked, views in scopes:
         questions = tuple(one for one in asked if isinstance(one, Question))
         skipped.extend(one for one in asked if isinstance(one, Skipped))
-        kept.append(Scope(scope_id, tuple(messages), questions))
+        kept.append(Scope(scope_id, tuple(messages), questions, views))
     return Dataset(name, tuple(kept), tuple(skipped))
 
 
@@ -94,8 +94,43 @@ def _locomo(root: Path) -> Iterator[_Read]:
         for sample in parse(whole(part), part.name):
             scope = str(sample["sample_id"])
             messages = spoken.get(scope, [])
-            asked = partial(_locomo_question, scope=scope, keys=_keys(messages))
-            yield scope, messages, _each(f"{part.name}, {scope}", sample.get("qa"), asked)
+            keys = _keys(messages)
+            asked = partial(_locomo_question, scope=scope, keys=keys)
+            questions = _each(f"{part.name}, {scope}", sample.get("qa"), asked)
+            views = _locomo_views(sample, messages, f"{part.name}, {scope}", keys)
+            yield scope, messages, questions, views
+
+
+def _locomo_views(
+    sample: Mapping[str, Any], messages: Iterable[Message], place: str, keys: frozenset[str]
+) -> dict[str, SessionView]:
+    """The summaries and observations that LoCoMo ships, of sessions that have turns.
+
+    They were written by a model from the conversation alone; observations name their turns.
+    """
+    summaries = mapping(sample.get("session_summary"))
+    observations = mapping(sample.get("observation"))
+    views = {}
+    for session in dict.fromkeys(str(message.session) for message in messages):
+        told = mapping(observations.get(f"{session}_observation"))
+        statements = [
+            _statement(entry, f"{place}, {session}", keys)
+            for said in told.values()
+            for entry in listing(said)
+        ]
+        summary = str(summaries.get(f"{session}_summary") or "")
+        if summary or statements:
+            views[session] = SessionView(summary, tuple(statements))
+    return views
+
+
+def _statement(entry: Any, place: str, keys: frozenset[str]) -> tuple[str, tuple[str, ...]]:
+    match entry:
+        case [str() as text, str() as named]:
+            return text, locomo_evidence([named], keys)
+        case [str() as text, list() as named]:
+            return text, locomo_evidence(map(str, named), keys)
+    raise FormatError(f"{place}: an observation must be a text and its turns, got {entry!r:.80}")
 
 
 def _locomo_question(row: Mapping[str, Any], scope: str, keys: frozenset[str]) -> _Asked:
@@ -137,7 +172,7 @@ def _bfcl(root: Path) -> Iterator[_Read]:
         messages = spoken.get(scope, [])
         texts = {m.key: m.text for m in messages if m.key is not None}
         asked = partial(_bfcl_question, scope=scope, answers=answers, texts=texts)
-        yield scope, messages, _each(f"questions.jsonl, {scope}", rows, asked)
+        yield scope, messages, _each(f"questions.jsonl, {scope}", rows, asked), {}
 
 
 def _bfcl_question(
@@ -160,7 +195,7 @@ def _conversations(root: Path) -> Iterator[_Read]:
         scope = str(content["id"])
         messages = spoken.get(scope, [])
         asked = partial(_open_question, name=part.name, scope=scope, keys=_keys(messages))
-        yield scope, messages, _each(part.name, content.get("questions"), asked)
+        yield scope, messages, _each(part.name, content.get("questions"), asked), {}
 
 
 def _open_question(row: Mapping[str, Any], name: str, scope: str, keys: frozenset[str]) -> _Asked:
@@ -190,7 +225,7 @@ def _tau2(root: Path) -> Iterator[_Read]:
     if not isinstance(tasks, list):
         raise FormatError(f"{part.name}: expected a JSON array of tasks, got {tasks!r:.60}")
     asked = partial(_tau2_question, name=part.name, keys=_keys(messages))
-    yield TAU2, messages, _each(part.name, tasks, asked)
+    yield TAU2, messages, _each(part.name, tasks, asked), {}
 
 
 def _tau2_question(row: Mapping[str, Any], name: str, keys: frozenset[str]) -> _Asked:

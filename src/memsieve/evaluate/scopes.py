@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from memsieve.errors import ParameterError
-from memsieve.types import Message
+from memsieve.types import NOTHING, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,21 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionView:
+    """What a data set has written about one session, for systems that use it.
+
+    `statements` are facts of the session, each with the keys of the turns that it rests on.
+    """
+
+    summary: str = ""
+    statements: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """One conversation: its messages in order, and the questions about it.
+
+    `views` holds by session what the data set has written about it besides; most have nothing.
 
     Raises
     ------
@@ -46,6 +59,9 @@ class Scope:
     id: str
     messages: tuple[Message, ...]
     questions: tuple[Question, ...] = ()
+    views: Mapping[str, SessionView] = field(
+        default_factory=lambda: NOTHING, repr=False, hash=False
+    )
 
     def __post_init__(self) -> None:
         sessions: dict[str, str | None] = {}
