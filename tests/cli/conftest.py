@@ -40,7 +40,8 @@ class Answer:
 
 @pytest.fixture(autouse=True)
 def _own_surroundings(monkeypatch, tmp_path):
-    for name in ("MEMSIEVE_DB", "MEMSIEVE_API_KEY", "OPENAI_API_KEY", "MEMSIEVE_MODEL", "FORCE_COLOR"):
+    ours = ("MEMSIEVE_DB", "MEMSIEVE_API_KEY", "MEMSIEVE_MODEL", "MEMSIEVE_MODEL_KEY")
+    for name in (*ours, "OPENAI_API_KEY", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     for name in ("XDG_DATA_HOME", "HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))

@@ -180,7 +180,7 @@ def test_remarks_leave_the_room_to_what_holds(flow):
     for budget, n_lines in ((20, 0), (60, 1), (2_000, 5)):
         found = flow(moves).recall("Where do I live now?", budget_tokens=budget, now=NOW)
         assert (found[0].text, len(found.remarks)) == ("I live in Lyon.", n_lines)
-    assert found.remarks[0] == "no longer holds: Quito, said 3 May 2024"
+    assert found.remarks[0] == "No longer holds: Quito, said on 3 May 2024."
 
 
 def test_no_budget_means_no_evidence_and_a_context_that_is_valid(flow):
@@ -324,7 +324,7 @@ def test_what_was_said_last_holds_and_the_old_is_marked(flow, messages):
     memory = flow(messages)
     found = memory.recall("Where do I live now?", now=NOW)
     assert "Oslo" in found[0].text
-    assert found.remarks == ("no longer holds: Rome, said 3 January 2024",)
+    assert found.remarks == ("No longer holds: Rome, said on 3 January 2024.",)
     assert found.context().endswith(found.remarks[0])
     old = [hit for hit in found if hit.text == messages[0].text]
     assert [list(hit.why) for hit in old] == ([["background"]] if messages is HOMES else [])
@@ -349,7 +349,7 @@ def test_who_asks_what_changed_gets_both(flow, messages, question, first):
     found = flow(messages).recall(question, now=NOW)
     assert first in found[0].text
     assert {"Rome", "Oslo"} <= {word.strip(".") for hit in found[:2] for word in hit.text.split()}
-    assert found.remarks == ("no longer holds: Rome, said 3 January 2024",)
+    assert found.remarks == ("No longer holds: Rome, said on 3 January 2024.",)
 
 
 def test_a_remark_goes_with_what_it_remarks_on(flow):

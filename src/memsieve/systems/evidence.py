@@ -153,16 +153,16 @@ NONE = Evidence.of(np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
 
 
 def no_longer(fact: Fact) -> str:
-    """The remark on a fact that does not hold any more: 'no longer holds: Rome, said 3 May 2024'.
+    """The remark on a fact that does not hold any more.
 
     Examples
     --------
     >>> from datetime import UTC
     >>> said = datetime(2024, 1, 3, tzinfo=UTC)
     >>> no_longer(Fact("ana", True, "home", "Rome", 1, said, 0))
-    'no longer holds: Rome, said 3 January 2024'
+    'No longer holds: Rome, said on 3 January 2024.'
     """
-    return f"no longer holds: {fact.value}, said {spell(Interval.day_of(fact.said))}"
+    return f"No longer holds: {fact.value}, said on {spell(Interval.day_of(fact.said))}."
 
 
 def validity(item: Item) -> Interval | None:
