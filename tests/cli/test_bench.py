@@ -147,3 +147,31 @@ def test_memsieve_is_ahead_of_its_baselines_on_the_examples(good):
         del measured["memsieve-timeless"]
     assert max(at_10, key=at_10.get) == max(in_500, key=in_500.get) == "memsieve"
     assert at_10["random"] < 0.2 < at_10["bm25"]
+
+
+def test_what_a_model_adds_stands_in_columns_of_its_own(good, conversation, scripted):
+    note = {"keywords": ["boat"], "context": "Of a harbour.", "tags": ["work"]}
+    said = {"role": "assistant", "content": json.dumps(note)}
+    scripted.usual = (200, {"choices": [{"message": said}], "usage": {}})
+    spec = f"{scripted.url}#m"
+    figures = good(
+        "bench",
+        conversation,
+        "--system",
+        "a-mem",
+        "--system",
+        "bm25",
+        "--model",
+        spec,
+        "--json",
+        "-",
+    ).json
+    noted, plain = figures["systems"][1], figures["systems"][0]
+    assert (plain["system"], plain["with_model"]) == ("bm25", None)
+    # One note for the first of four turns, two questions for each other, asked again at most once.
+    assert 7 <= noted["with_model"]["model_calls"] == len(scripted.bodies) <= 14
+    assert noted["model_calls"] is None
+    assert noted["with_model"]["turn"]["recall"]["10"] == 1.0
+    table = good("bench", conversation, "--system", "memsieve", "--model", spec).lines
+    assert table[3].split()[-3:] == ["model:", "R@10", "calls"]
+    assert table[4].split()[-2:] == ["1.000", "0"]  # memsieve's own asks no model
