@@ -21,7 +21,17 @@ LAYERS = (
     {"manage"},
     {
         *("recollection", "timing", "request", "layout", "grounding", "stages", "recall"),
-        *("carrying", "chronology", "intake", "settling", "registry", "asking", "memory"),
+        *(
+            "carrying",
+            "chronology",
+            "intake",
+            "settling",
+            "registry",
+            "asking",
+            "opened",
+            "kept",
+            "memory",
+        ),
     },
     {"systems", "experience", "evaluate", "learn"},
     {"cli", "server"},
