@@ -1,0 +1,97 @@
+"""Quest: attend to the pages whose keys might match the query, and delete nothing."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+
+from memsieve.kv.archive import highest
+from memsieve.kv.checks import whole_number
+from memsieve.kv.extras import Tensor, torch
+from memsieve.kv.policy import Attend, Policy, Step
+from memsieve.kv.scores import widened
+
+
+@dataclass(frozen=True)
+class Quest(Policy):
+    """Look at the best pages by an upper bound of their logits; each query head its own.
+
+    bound of a page = sum_d max(q_d * min_d, q_d * max_d), min and max over the keys of the page.
+    Single tokens only; a prompt sees everything. Costs n / page_tokens bounds for each query
+    head instead of n logits; nothing leaves the device.
+
+    Parameters
+    ----------
+    budget_tokens
+        Attended tokens of each query head, in whole pages, at least 3 pages as in the code.
+    page_tokens
+        16 in paper and code.
+    n_full_layers
+        The first layers see everything; 2 in paper and code.
+
+    References
+    ----------
+    Tang et al., arXiv 2406.10774; mit-han-lab/Quest. Differs: the newest page is always among
+    the chosen (it holds the token itself). UNCONFIRMED whether the paper's figures do so.
+    Padding counts for no bound.
+    """
+
+    budget_tokens: int
+    page_tokens: int = 16
+    _: KW_ONLY
+    n_full_layers: int = 2
+
+    def __post_init__(self) -> None:
+        whole_number("Quest.budget_tokens", self.budget_tokens, at_least=1)
+        whole_number("Quest.page_tokens", self.page_tokens, at_least=1)
+        whole_number("Quest.n_full_layers", self.n_full_layers, at_least=0)
+
+    def attend(self, step: Step) -> Attend | None:
+        """The tokens of the best pages, for a single new token."""
+        if step.layer < self.n_full_layers or step.is_prefill:
+            return None
+        n, size = step.n_stored, self.page_tokens
+        n_pages, n_chosen = -(-n // size), max(3, self.budget_tokens // size)
+        if n_chosen >= n_pages:
+            return None
+        bound = self.bounds(step)
+        bound[..., -1] = torch.inf
+        pages = highest(bound, n_chosen)
+        index = pages[..., None] * size + torch.arange(size, device=pages.device)
+        # The newest page is the last one and always chosen; only its end can be missing.
+        return Attend(index.flatten(2)[..., : n_chosen * size - (n_pages * size - n)])
+
+    def bounds(self, step: Step) -> Tensor:
+        """[B, Hq, pages]: no key of the page has a larger q . k."""
+        low, high = self._extremes(step)
+        query = step.query[:, :, -1].unflatten(1, (low.shape[1], -1)).to(low.dtype)
+        above, below = query.clamp(min=0), query.clamp(max=0)
+        bound = above @ high.transpose(2, 3) + below @ low.transpose(2, 3)
+        if step.padding is not None:  # a page of padding alone bounds nothing
+            blank = ~_pages(step.real, self.page_tokens, False).any(3)
+            bound = bound.masked_fill(blank[:, :, None], -torch.inf)
+        return bound.flatten(1, 2)
+
+    def _extremes(self, step: Step) -> tuple[Tensor, Tensor]:
+        """[B, Hkv, pages, D] smallest and largest of each channel; only new pages are read."""
+        rows, size = step.state.row, self.page_tokens
+        # The last page known may have grown since.
+        first = max(0, rows["low"].shape[2] - 1) if "low" in rows else 0
+        new = _of_pages(step, first * size, size)
+        for name, pages in zip(("low", "high"), new, strict=True):
+            old = rows[name][:, :, :first] if first else pages[:, :, :0]
+            rows[name] = torch.cat([old, pages], dim=2)
+        return rows["low"], rows["high"]
+
+
+def _pages(x: Tensor, size: int, filling: float | bool) -> Tensor:
+    """[B, H, pages, size, ...] of [B, H, n, ...], the last page filled up."""
+    missing = x.new_full((*x.shape[:2], -x.shape[2] % size, *x.shape[3:]), filling)
+    return torch.cat([x, missing], dim=2).unflatten(2, (-1, size))
+
+
+def _of_pages(step: Step, start: int, size: int) -> tuple[Tensor, Tensor]:
+    """Smallest and largest keys of the pages from token `start` on; 0 where nothing is real."""
+    keys, real = widened(step.keys[:, :, start:]), step.real[:, :, start:, None]
+    low = _pages(keys.masked_fill(~real, torch.inf), size, torch.inf).amin(3)
+    high = _pages(keys.masked_fill(~real, -torch.inf), size, -torch.inf).amax(3)
+    return low.masked_fill(low == torch.inf, 0.0), high.masked_fill(high == -torch.inf, 0.0)

@@ -1,0 +1,66 @@
+"""Attention weights for policies, computed beside the fast kernels that do not give them out.
+
+Everything works on the rotated query that attention received, in blocks of queries, without
+repeating key-value heads, in float32 at least; what padding asks or is asked counts nothing.
+Attention sinks (GPT-OSS) are left out of the softmax: weights of a row sum to 1 over its keys.
+"""
+
+from __future__ import annotations
+
+from memsieve.kv.extras import Tensor, torch
+from memsieve.kv.policy import Step
+
+BLOCK_QUERIES = 128
+
+
+def weights(step: Step, query: Tensor) -> Tensor:
+    """Attention weights of the last r queries: [B, Hk, g, r, n] from [B, Hq, r, D].
+
+    `query` must end with the newest token. Rows of padding are 0.
+    """
+    first = step.n_logical - query.shape[2]
+    return _weights(step, query, widened(step.keys), first, step.n_stored)
+
+
+def column_sums(step: Step, block_queries: int = BLOCK_QUERIES) -> Tensor:
+    """What each stored token received from the queries of this pass: [B, Hkv, n].
+
+    f[j] = sum over queries i of softmax(q_i K^T)[j], the mean over the query heads that share
+    the head. Costs one more q K^T; extra memory Hq * block * n.
+    """
+    n_new, n = step.query.shape[2], step.n_stored
+    keys = widened(step.keys)
+    sums = keys.new_zeros((*step.slots.shape[:2], n))
+    for start in range(0, n_new, block_queries):
+        rows = step.query[:, :, start : start + block_queries]
+        seen = n - n_new + start + rows.shape[2]  # later keys are later than every row
+        block = _weights(step, rows, keys[:, :, :seen], step.n_logical - n_new + start, seen)
+        sums[..., :seen] += of_stored_heads(block.sum(3), step)
+    return sums
+
+
+def of_stored_heads(x: Tensor, step: Step) -> Tensor:
+    """Mean over the query heads of each stored head: [B, Hkv, n] from [B, Hk, g, n]."""
+    stored = step.slots.shape[1]
+    return x.reshape(x.shape[0], stored, -1, x.shape[-1]).mean(2)
+
+
+def widened(x: Tensor) -> Tensor:
+    """At least float32."""
+    return x.float() if x.element_size() < 4 else x
+
+
+def _weights(step: Step, query: Tensor, keys: Tensor, first: int, seen: int) -> Tensor:
+    n_rows, n_heads, n_queries, _ = query.shape
+    grouped = widened(query).reshape(n_rows, keys.shape[1], -1, keys.shape[3])
+    logits = (grouped @ keys.transpose(2, 3)) * step.scale
+    if step.softcap is not None:
+        logits = (logits / step.softcap).tanh() * step.softcap
+    logits = logits.view(n_rows, keys.shape[1], n_heads // keys.shape[1], n_queries, seen)
+    asked = torch.arange(first, first + n_queries, device=query.device)
+    slots, real = step.slots[:, :, None, :seen], step.real[:, :, None, :seen]
+    allowed = real & (slots <= asked[:, None])
+    if step.padding is not None:
+        allowed = allowed & step.padding[:, None, first : first + n_queries, None]
+    logits = logits.masked_fill(~allowed[:, :, None], -torch.inf)
+    return logits.softmax(-1).nan_to_num(0.0)
