@@ -42,9 +42,11 @@ def _reference() -> Iterator[str]:
 
 
 def _own(name: str, command: Any) -> list[Any]:
-    """What only this command takes; bench gives --json a meaning of its own."""
+    """What only this command takes; bench and kv give --json a meaning of their own."""
     return [
-        p for p in command.params if p.name not in SHARED or (name, p.name) == ("bench", "json")
+        p
+        for p in command.params
+        if p.name not in SHARED or (name in ("bench", "kv") and p.name == "json")
     ]
 
 

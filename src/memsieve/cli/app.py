@@ -10,6 +10,7 @@ from memsieve.cli import (
     commands_bench,
     commands_care,
     commands_carry,
+    commands_kv,
     commands_learn,
     commands_read,
     commands_systems,
@@ -92,6 +93,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[..., None], str], ...] = (
     ),
     (_CARE, "systems", commands_systems.systems, "memsieve systems memgas"),
     (_CARE, "bench", commands_bench.bench, "memsieve bench conversations/ --json figures.json"),
+    (_CARE, "kv", commands_kv.kv, "memsieve kv bench llama --policy snapkv --policy quest"),
 )
 for _panel, _name, _function, _example in _COMMANDS:
     app.command(_name, epilog=f"Example: {_example}", rich_help_panel=_panel)(
