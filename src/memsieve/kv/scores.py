@@ -53,14 +53,18 @@ def widened(x: Tensor) -> Tensor:
 def _weights(step: Step, query: Tensor, keys: Tensor, first: int, seen: int) -> Tensor:
     n_rows, n_heads, n_queries, _ = query.shape
     grouped = widened(query).reshape(n_rows, keys.shape[1], -1, keys.shape[3])
-    logits = (grouped @ keys.transpose(2, 3)) * step.scale
+    logits = (grouped @ keys.transpose(2, 3)).mul_(step.scale)
     if step.softcap is not None:
-        logits = (logits / step.softcap).tanh() * step.softcap
+        logits = (logits / step.softcap).tanh_().mul_(step.softcap)
     logits = logits.view(n_rows, keys.shape[1], n_heads // keys.shape[1], n_queries, seen)
+    if step.padding is None and step.n_stored == step.n_logical:
+        # Nothing has left: only the square at the end holds keys later than a query.
+        later = torch.ones(n_queries, n_queries, dtype=torch.bool, device=query.device).triu_(1)
+        logits[..., seen - n_queries :].masked_fill_(later, -torch.inf)
+        return logits.softmax(-1)
     asked = torch.arange(first, first + n_queries, device=query.device)
     slots, real = step.slots[:, :, None, :seen], step.real[:, :, None, :seen]
     allowed = real & (slots <= asked[:, None])
     if step.padding is not None:
         allowed = allowed & step.padding[:, None, first : first + n_queries, None]
-    logits = logits.masked_fill(~allowed[:, :, None], -torch.inf)
-    return logits.softmax(-1).nan_to_num(0.0)
+    return logits.masked_fill_(~allowed[:, :, None], -torch.inf).softmax(-1).nan_to_num_(0.0)
