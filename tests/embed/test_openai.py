@@ -118,6 +118,13 @@ def test_a_passing_failure_is_tried_again(embedder, endpoint, status, caplog):
     ]
 
 
+def test_a_body_that_is_not_what_its_header_says_is_one_error(embedder, endpoint):
+    endpoint.script = [(200, "no gzip at all", {"Content-Encoding": "gzip"})]
+    with pytest.raises(EndpointError, match="an answer that cannot be read"):
+        embedder.embed(["a"])
+    assert len(endpoint.bodies) == 1
+
+
 def test_retries_end(embedder, endpoint):
     endpoint.script = [(503, "busy", {})] * 3
     with pytest.raises(EndpointError, match=r"answered 503: busy \(try 3\)"):

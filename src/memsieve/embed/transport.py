@@ -108,6 +108,9 @@ class Transport:
         except httpx.TransportError as error:
             what = f"endpoint {url} cannot be reached: {error}"
             return _Failure(what, "check the address and that the server runs", passing=True)
+        except httpx.RequestError as error:  # such as a body that is not what its header says
+            what = f"endpoint {url} gave an answer that cannot be read: {error}"
+            return _Failure(what, "check the address and what lies between", passing=False)
         if answer.status_code != httpx.codes.OK:
             return _Failure.of(answer, url)
         try:
