@@ -21,6 +21,7 @@ NAMES = (
     "policies",
     "a_mem",
     "memgas",
+    "asking",
 )
 
 
