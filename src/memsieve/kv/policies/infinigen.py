@@ -14,7 +14,7 @@ from memsieve.kv.archive import Archive, highest, picked
 from memsieve.kv.checks import ModelFacts, whole_number
 from memsieve.kv.extras import Tensor, torch
 from memsieve.kv.policy import Attend, Extra, Keep, Policy, State, Step
-from memsieve.kv.rotary import Rotary, rotates
+from memsieve.kv.rotations import remember, rotary_of
 from memsieve.kv.scores import widened
 
 SKEWS = ("prompt", "model", "off")
@@ -120,16 +120,13 @@ class InfiniGen(Policy):
         if facts.model is None:
             return
         turns = any(hasattr(module, "inv_freq") for module in facts.model.modules())
-        for layer, module in facts.modules.items():
+        remember(facts, "InfiniGen", must=turns)
+        for module in facts.modules.values():
             own = getattr(getattr(module, "q_proj", None), "out_features", None)
             if own != facts.n_heads * facts.head_dim:
                 raise ParameterError(
                     f"InfiniGen needs a query projection q_proj in every layer: {facts.name}"
                 )
-            rotary = facts.rotaries.get(layer)
-            if rotary is None and turns and rotates(module):
-                raise ParameterError(f"InfiniGen does not know how {facts.name} rotates queries")
-            _KNOWN.setdefault(module, _OfModule()).rotary = rotary
             if self.skew == "model":
                 _skew_of(module)
 
@@ -217,20 +214,12 @@ class InfiniGen(Policy):
         row["channels"] = highest(strength, max(1, int(self.ratio * strength.shape[2] + 1e-9)))
 
 
-@dataclass
-class _OfModule:
-    """What is known of one attention module, whatever cache it serves."""
-
-    rotary: Rotary | None = None
-    skew: Tensor | None = None
-
-
-# Both belong to the model, not to a cache, and are the same for all of its caches.
-_KNOWN: WeakKeyDictionary[Any, _OfModule] = WeakKeyDictionary()
+# They belong to the model, not to a cache, and are the same for all of its caches.
+_SKEWS: WeakKeyDictionary[Any, Tensor] = WeakKeyDictionary()
 
 
 def _skew_of(module: Any) -> Tensor:
-    skew = _KNOWN[module].skew if module in _KNOWN else None
+    skew = _SKEWS.get(module)
     if skew is None:
         raise ParameterError("InfiniGen.skew='model' needs skew_model(model, input_ids) before")
     return skew
@@ -319,8 +308,7 @@ def skew_model(model: Any, input_ids: Tensor) -> None:
         # transformers 5 has begun to call it by the shorter name.
         model(input_ids=input_ids, **{"cache" if "cache" in named else "past_key_values": cache})
     for layer in cache.managed:
-        known = _KNOWN.setdefault(memory.facts.modules[layer.index], _OfModule())
-        known.skew = basis(layer.state.layer["moments"])
+        _SKEWS[memory.facts.modules[layer.index]] = basis(layer.state.layer["moments"])
 
 
 @dataclass(frozen=True)
@@ -345,7 +333,7 @@ def query_ahead(module: Any, step: Step, hidden: Tensor) -> Tensor:
     query = query.unflatten(-1, (n_heads, size))
     query = (query if norm is None else norm(query)).transpose(1, 2)
     query = query * (getattr(module, "scaling", step.scale) / step.scale)
-    rotary = _KNOWN[module].rotary if module in _KNOWN else None
+    rotary = rotary_of(module)
     if rotary is None:
         return query
     first = step.n_logical - hidden.shape[1]
