@@ -112,6 +112,10 @@ def highest(score: Tensor, k: int) -> Tensor:
     n = score.shape[-1]
     if k >= n or k == 0:
         return torch.arange(min(n, k), device=score.device).expand(*score.shape[:-1], -1)
+    if k == n - 1:  # a cache that loses a token at each step: the last of the lowest
+        lost = k - score.flip(-1).argmin(-1, keepdim=True)
+        index = torch.arange(k, device=score.device)
+        return index + (index >= lost)
     edge = score.topk(k, dim=-1, sorted=False).values.amin(-1, keepdim=True)
     above, level = score > edge, score == edge
     room = k - above.sum(-1, keepdim=True)

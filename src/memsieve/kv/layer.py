@@ -9,10 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from memsieve.errors import ParameterError
+from memsieve.kv import view
 from memsieve.kv.archive import Archive, picked
 from memsieve.kv.checks import ModelFacts
 from memsieve.kv.extras import DynamicLayer, Tensor, torch
-from memsieve.kv.policy import Attend, Extra, Keep, Policy, State, Step
+from memsieve.kv.policy import ROOM_TOKENS, Attend, Keep, Policy, State, Step
+from memsieve.kv.room import Room
 from memsieve.kv.rotary import Rotary, closing_shifts
 from memsieve.kv.stats import Counters
 
@@ -30,6 +32,7 @@ class Frame:
     counters: Counters = field(default_factory=Counters)
     input_ids: Tensor | None = None
     _padding: tuple[Any, Tensor | None] | None = None
+    _counted: Tensor | None = None
 
     def padding_of(self, mask: Tensor | None, n_rows: int) -> Tensor | None:
         """[B, N] bool, True for real tokens, read off an attention mask; None if all are.
@@ -45,6 +48,12 @@ class Frame:
             real = None if bool(real.all()) else real.expand(n_rows, -1)
             self._padding = (weakref.ref(mask), real)
         return self._padding[1]
+
+    def counted(self, n: int, device: Any) -> Tensor:
+        """0 to n - 1, int64: the slots of a head that nothing has left."""
+        if self._counted is None or self._counted.shape[0] < n or self._counted.device != device:
+            self._counted = torch.arange(n + ROOM_TOKENS, device=device)
+        return self._counted[:n]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Frame:
         from copy import deepcopy
@@ -91,6 +100,7 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
         self.frame, self.index = frame, index
         self.n_logical = 0
         self.slots: Tensor = None
+        self._rooms = {name: Room() for name in ("keys", "values", "slots")}
         self.state = State()
         self.archive = Archive() if frame.archives else None
         self.unclaimed = self.has_empty = self.has_evicted = self.stores_latents = False
@@ -124,12 +134,19 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
         n_new = key_states.shape[2]
         if self.waiting and n_new == 1:
             self.settle()
-        self.keys = torch.cat([self.keys, key_states], dim=-2)
-        self.values = torch.cat([self.values, value_states], dim=-2)
-        new = torch.arange(self.n_logical, self.n_logical + n_new, device=self.slots.device)
-        self.slots = torch.cat([self.slots, new.expand(*self.slots.shape[:2], -1)], dim=-1)
-        self.n_logical += n_new
         policy = self.frame.policy
+        spare = 0
+        if n_new == 1:  # of a prompt much may leave
+            spare = policy.n_spare if policy is not None and self.has_evicted else ROOM_TOKENS
+        self.keys = self._rooms["keys"].appended(self.keys, key_states, spare)
+        self.values = self._rooms["values"].appended(self.values, value_states, spare)
+        self.n_logical += n_new
+        counted = self.frame.counted(self.n_logical, self.slots.device)
+        if self.has_evicted or self.has_empty:
+            new = counted[-n_new:].expand(*self.slots.shape[:2], -1)
+            self.slots = self._rooms["slots"].appended(self.slots, new, spare)
+        else:
+            self.slots = counted.expand(*self.slots.shape[:2], -1)
         for name, start in policy.token_fields.items() if policy is not None else ():
             old = self.state.token[name]
             self.state.token[name] = torch.cat(
@@ -180,12 +197,13 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
         left = max(left, 0)
         if not self.is_initialized or left >= self.n_logical:
             return
-        stays = self.slots < left
-        longest = int(stays.sum(-1).max())
-        # Removed slots are the last of every head; shorter heads get empty places in front.
-        end = stays.sum(-1, keepdim=True)
-        index = end - longest + torch.arange(longest, device=self.slots.device)
-        self._gather(Keep(index.clamp(min=0), index >= 0))
+        if self.has_evicted or self.has_empty:
+            self._crop_slots(left)
+        else:
+            self.keys, self.values = self.keys[:, :, :left], self.values[:, :, :left]
+            self.slots = self.slots[:, :, :left]
+            for name, tensor in self.state.token.items():
+                self.state.token[name] = tensor[:, :, :left]
         if self._recent is not None:
             self._recent = self._recent[
                 :, :, : max(0, self._recent.shape[2] - self.n_logical + left)
@@ -200,10 +218,19 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
             self._last = replace(self._last, n_logical=left, padding=padding)
         self._count_bytes()
 
+    def _crop_slots(self, left: int) -> None:
+        stays = self.slots < left
+        longest = int(stays.sum(-1).max())
+        # Removed slots are the last of every head; shorter heads get empty places in front.
+        end = stays.sum(-1, keepdim=True)
+        index = end - longest + torch.arange(longest, device=self.slots.device)
+        self._gather(Keep(index.clamp(min=0), index >= 0))
+
     def reset(self) -> None:
         """Forget all tokens and all that the policy remembered of this layer."""
         super().reset()
         self.keys = self.values = self.slots = None
+        self._leave_rooms()
         self.is_initialized = False
         self.n_logical = 0
         self.state.clear()
@@ -218,6 +245,7 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
         if not self.is_initialized:
             return
         beam_idx = beam_idx.to(self.slots.device)
+        self._leave_rooms()
         for name in ("keys", "values", "slots", "_recent"):
             tensor = getattr(self, name)
             if tensor is not None:
@@ -261,9 +289,7 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
         with torch.no_grad():
             step = self._step(module, query, key, value, mask, kwargs)
             plan = policy.attend(step) if policy.retrieves else None
-        keys, values, seen, heads_are_queries = self._view(step, key, value, mask, plan)
-        asked = _Ungrouped(module) if heads_are_queries else module
-        out = inner(asked, query, keys, values, seen, **kwargs)
+        out = self._view(step, key, value, mask, plan).attention(inner, module, query, **kwargs)
         with torch.no_grad():
             policy.observe(step)
             self._select(step)
@@ -317,65 +343,14 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
 
     def _view(
         self, step: Step, key: Tensor, value: Tensor, mask: Tensor | None, plan: Attend | None
-    ) -> tuple[Tensor, Tensor, Tensor | None, bool]:
-        """Keys, values and mask that attention gets, and whether they have a head per query."""
-        rotary, n_queries = self._rotary, step.query.shape[1]
+    ) -> view.View:
         if plan is None or (plan.index is None and plan.extra is None):
-            if step.n_stored == self.n_logical and not self.has_empty:
-                return step.keys, value, mask, False
-            return step.keys, value, self._mask(step, self.slots, mask, None), False
-        slots, bias = self.slots, None
-        if plan.index is not None:
-            slots = picked(slots, plan.index)
-            key, value = picked(key, plan.index), picked(value, plan.index)
-            if plan.valid is not None:
-                slots = torch.where(plan.valid, slots, -1)
-        if plan.extra is not None:
-            key, value, slots, bias = _joined(plan.extra, key, value, slots)
-        if rotary is not None:
-            newest, ascending = self.n_logical - 1, plan.extra is None
-            shifts = closing_shifts(slots, newest, ascending=ascending)
-            key = rotary.forward(key, _of_heads(shifts, key.shape[1]))
-        self.frame.counters.note("retrieve", self.index, self.n_logical, step.n_stored, slots)
-        heads_are_queries = key.shape[1] == n_queries != self.keys.shape[1]
-        given = plan.valid is not None or plan.extra is not None
-        seen = self._mask(step, slots, mask, bias, may_be_empty=given)
-        return key, value, seen, heads_are_queries
-
-    def _mask(
-        self,
-        step: Step,
-        slots: Tensor,
-        mask: Tensor | None,
-        bias: Tensor | None,
-        *,
-        may_be_empty: bool = False,
-    ) -> Tensor | None:
-        """[B, Hq, q, m] for tokens at `slots` [B, H, m]; None where everything may be seen."""
-        n_new = step.query.shape[2]
-        all_real = step.padding is None and not (may_be_empty or self.has_empty)
-        if n_new == 1 and all_real and bias is None:
-            return None
-        if mask is None:
-            asked = torch.arange(self.n_logical - n_new, self.n_logical, device=slots.device)
-            seen = slots[:, :, None, :] <= asked[:, None]
-        else:
-            n_rows, heads, _ = slots.shape
-            at = slots.clamp(min=0)[:, :, None, :].expand(-1, -1, n_new, -1)
-            seen = mask[:, :1].expand(n_rows, heads, n_new, -1).gather(3, at)
-        empty = (slots < 0)[:, :, None, :]
-        lowest = torch.finfo(step.query.dtype).min
-        if seen.dtype == torch.bool:
-            seen = seen & ~empty
-            if bias is not None or (mask is not None and mask.dtype != torch.bool):
-                seen = torch.zeros((), dtype=step.query.dtype, device=slots.device).where(
-                    seen, lowest
-                )
-        else:
-            seen = seen.masked_fill(empty, lowest)
-        if bias is not None:
-            seen = (seen + bias[:, :, None, :].to(seen.dtype)).clamp(min=lowest)
-        return _of_heads(seen, step.query.shape[1])
+            return view.stored(step, value, mask, has_empty=self.has_empty)
+        seen = view.chosen(
+            step, plan, key, value, mask, has_empty=self.has_empty, rotary=self._rotary
+        )
+        self.frame.counters.note("retrieve", self.index, self.n_logical, step.n_stored, seen.slots)
+        return seen
 
     # What stays.
 
@@ -437,6 +412,7 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
         if valid is not None:
             order = valid.long().argsort(dim=-1, stable=True)
             index, valid = index.gather(2, order), valid.gather(2, order)
+        self._leave_rooms()
         self.keys, self.values = picked(self.keys, index), picked(self.values, index)
         self.slots = picked(self.slots, index)
         for name, tensor in self.state.token.items():
@@ -445,54 +421,26 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
             self.slots = torch.where(valid, self.slots, -1)
             self.has_empty = not bool((self.slots >= 0).all())
 
+    def _leave_rooms(self) -> None:
+        for room in self._rooms.values():
+            room.clear()
+
     def _count_bytes(self) -> None:
         self.frame.counters.holds(self.index, self.n_bytes)
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of the stored keys and values."""
+        """Bytes of the stored keys and values, and of the room that is kept for the next."""
         if self.keys is None:
             return 0
-        return sum(int(t.numel() * t.element_size()) for t in (self.keys, self.values))
+        return sum(self._rooms[name].n_bytes(getattr(self, name)) for name in ("keys", "values"))
 
     @property
     def n_state_bytes(self) -> int:
         """Bytes of slots and of what the policy keeps for tokens and rows."""
         if self.slots is None:
             return 0
-        held = [self.slots, *self.state.token.values(), *self.state.row.values()]
+        held = [*self.state.token.values(), *self.state.row.values()]
+        if self.has_evicted or self.has_empty:  # or else they are counted, once for all layers
+            held.append(self.slots)
         return sum(int(t.numel() * t.element_size()) for t in held)
-
-
-class _Ungrouped:
-    """An attention module as seen by attention over keys that were gathered per query head."""
-
-    num_key_value_groups = 1
-
-    def __init__(self, module: Any) -> None:
-        self._module = module
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._module, name)
-
-
-def _of_heads(x: Tensor, n_heads: int) -> Tensor:
-    """[B, n_heads, ...] of [B, H, ...], each head for its group."""
-    return x if x.shape[1] == n_heads else x.repeat_interleave(n_heads // x.shape[1], 1)
-
-
-def _joined(
-    extra: Extra, key: Tensor, value: Tensor, slots: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """What is stored behind what is extra, and the bias of both."""
-    slots = _of_heads(slots, extra.slots.shape[1])
-    key, value = _of_heads(key, extra.keys.shape[1]), _of_heads(value, extra.keys.shape[1])
-    bias = None
-    if extra.bias is not None:
-        bias = torch.cat([extra.bias, extra.bias.new_zeros(slots.shape)], dim=2)
-    return (
-        torch.cat([extra.keys.to(key.dtype), key], dim=2),
-        torch.cat([extra.values.to(value.dtype), value], dim=2),
-        torch.cat([extra.slots, slots], dim=2),
-        bias,
-    )

@@ -76,6 +76,9 @@ if TYPE_CHECKING:
 NEEDS = frozenset({"hidden", "input_ids"})
 """What a policy may ask for on top of the step: see `Policy.needs`."""
 
+ROOM_TOKENS = 64
+"""For how many tokens a layer from which none leaves is made longer at once."""
+
 
 @dataclass(slots=True)
 class State:
@@ -312,6 +315,14 @@ class Policy:
     @property
     def n_recent(self) -> int:
         """How many of the last queries `Step.recent` holds; 0 by default."""
+        return 0
+
+    @property
+    def n_spare(self) -> int:
+        """Room for so many decoded tokens in a layer from which tokens have left; 0 by default.
+
+        They then come without a copy. Layers from which none has left have `ROOM_TOKENS`.
+        """
         return 0
 
     @property

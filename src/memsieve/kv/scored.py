@@ -17,7 +17,7 @@ from memsieve.kv.units import Token, Unit
 class Scored(Policy, ABC):
     """Keep the tokens with the highest scores, besides those that are protected.
 
-    After every pass that leaves more than the budget: scores of single tokens (`score`), joined
+    After a pass that leaves more than the budget: scores of single tokens (`score`), joined
     over heads (`heads`), turned into priorities of units (`unit`); protected tokens first, then
     the best until the budget is full; padding only where nothing real is left. Equal ones go by
     slot, the earlier stays. A subclass writes `score`, and may write `protect` and `due`.
@@ -30,6 +30,10 @@ class Scored(Policy, ABC):
         The first tokens of the text, always kept; >= 0.
     n_window
         The newest tokens, always kept; >= 0.
+    interval
+        Decoded tokens from one eviction to the next, >= 1; in between up to `interval` - 1 more
+        than the budget are stored. 1 holds the budget at every step, as the papers do; more saves
+        the time of choosing and copying. Prompts are cut at once.
     heads
         `EachHead()`, `SharedHeads()` or `AdaptiveHeads()`.
     unit
@@ -45,12 +49,14 @@ class Scored(Policy, ABC):
     n_sink: int = 0
     _: KW_ONLY
     n_window: int = 0
+    interval: int = 1
     heads: HeadMode = field(default_factory=EachHead)
     unit: Unit = field(default_factory=Token)
 
     def __post_init__(self) -> None:
         who = type(self).__name__
         whole_number(f"{who}.n_sink", self.n_sink, at_least=0)
+        whole_number(f"{who}.interval", self.interval, at_least=1)
         self._check_window()
         if not isinstance(self.budget_tokens, Allocation):
             whole_number(f"{who}.budget_tokens", self.budget_tokens, at_least=1)
@@ -89,6 +95,11 @@ class Scored(Policy, ABC):
         """Check that every layer's budget holds sink and window."""
         self._check_room(self.allocation.least(facts.n_layers))
 
+    @property
+    def n_spare(self) -> int:
+        """What comes between evictions."""
+        return self.interval - 1
+
     @abstractmethod
     def score(self, step: Step) -> Tensor:
         """[B, Hkv, n] of the stored tokens, higher stays; no NaN. Use `step.recent`."""
@@ -99,8 +110,8 @@ class Scored(Policy, ABC):
         return (step.positions < self.n_sink) | (step.age < window)
 
     def due(self, step: Step) -> bool:
-        """Whether to evict after this pass; by default after every one."""
-        return True
+        """Whether to evict after this pass, which left more than the budget."""
+        return step.is_prefill or step.n_stored >= self.budget(step) + self.interval
 
     def keep(self, step: Step) -> Keep | None:
         """The protected and the best of the others, `budget` of each head."""

@@ -41,13 +41,15 @@ class Counters:
     n_evictions: int = 0
     n_retrievals: int = 0
     held: dict[int, int] = field(default_factory=dict)
+    bytes_held: int = 0
     peak_bytes: int = 0
     log: list[Decision] | None = None
 
     def holds(self, layer: int, n_bytes: int) -> None:
         """Note what a layer holds on the device now."""
+        self.bytes_held += n_bytes - self.held.get(layer, 0)
         self.held[layer] = n_bytes
-        self.peak_bytes = max(self.peak_bytes, sum(self.held.values()))
+        self.peak_bytes = max(self.peak_bytes, self.bytes_held)
 
     def note(self, kind: str, layer: int, n_logical: int, n_stored: int, slots: Tensor) -> None:
         """Count a decision, and log it where a log is kept."""
@@ -71,7 +73,8 @@ class Stats:
     n_logical
         Tokens seen of each row, padding counted.
     bytes_device, bytes_host
-        Keys and values on the device (layers that are not managed included), and in archives.
+        Keys and values on the device (layers that are not managed, and room for the next tokens
+        included), and in archives.
     bytes_state
         What slots and the policy's token and row state take beside them.
     peak_bytes_device

@@ -8,7 +8,7 @@ from memsieve.errors import ParameterError
 from memsieve.kv.allocation import Allocation
 from memsieve.kv.checks import whole_number
 from memsieve.kv.extras import Tensor, torch
-from memsieve.kv.policy import Step
+from memsieve.kv.policy import ROOM_TOKENS, Step
 from memsieve.kv.scored import Scored
 from memsieve.kv.scores import of_stored_heads, weights
 
@@ -55,6 +55,8 @@ class SnapKV(Scored):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.interval != 1:
+            raise ParameterError("SnapKV.interval must be 1: it evicts after prompts alone")
         whole_number("SnapKV.n_window", self.n_window, at_least=1)
         if whole_number("SnapKV.n_pooled", self.n_pooled, at_least=1) % 2 == 0:
             raise ParameterError(f"SnapKV.n_pooled must be odd, got {self.n_pooled}")
@@ -65,6 +67,11 @@ class SnapKV(Scored):
     def n_recent(self) -> int:
         """The window."""
         return self.n_window
+
+    @property
+    def n_spare(self) -> int:
+        """As where nothing leaves: nothing does until the next prompt."""
+        return ROOM_TOKENS
 
     def due(self, step: Step) -> bool:
         """Once for each prompt."""

@@ -10,7 +10,7 @@ from memsieve.kv.allocation import Pyramid
 from memsieve.kv.archive import highest
 from memsieve.kv.checks import whole_number
 from memsieve.kv.extras import Tensor, torch
-from memsieve.kv.policy import Keep, Policy, Step
+from memsieve.kv.policy import ROOM_TOKENS, Keep, Policy, Step
 from memsieve.kv.scores import weights
 from memsieve.kv.tasks import LOCALIZATION, TASKS, RuleTasks, TaskClassifier
 
@@ -122,6 +122,11 @@ class WindowKV(Policy):
     def n_recent(self) -> int:
         """alpha, how many tokens observe, defaults resolved."""
         return self.n_observed or (16 if self.task == LOCALIZATION else 32)
+
+    @property
+    def n_spare(self) -> int:
+        """As where nothing leaves: nothing does until the next prompt."""
+        return ROOM_TOKENS
 
     @property
     def n_counted(self) -> int:

@@ -1,0 +1,135 @@
+"""What attention gets to see of a layer: keys, values and mask of what was chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from memsieve.kv.archive import picked
+from memsieve.kv.extras import Tensor, torch
+from memsieve.kv.policy import Attend, Extra, Step
+from memsieve.kv.rotary import Rotary, closing_shifts
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Keys and values with the mask that goes with them.
+
+    Attributes
+    ----------
+    keys, values
+        [B, H, m, D] and [B, H, m, Dv]; H is Hkv, or Hq where each query head has its own.
+    mask
+        [B, Hq, q, m], of bool or additive as the model's own; None where everything may be seen.
+    slots
+        [B, H, m], which were chosen, -1 for none; None where it is all that is stored.
+    """
+
+    keys: Tensor
+    values: Tensor
+    mask: Tensor | None
+    slots: Tensor | None = None
+
+    def attention(
+        self, inner: Callable[..., Any], module: Any, query: Tensor, **kwargs: Any
+    ) -> Any:
+        """Attention of `inner` over it."""
+        if self.slots is not None and self.keys.shape[1] == query.shape[1]:
+            module = _Ungrouped(module)
+        return inner(module, query, self.keys, self.values, self.mask, **kwargs)
+
+
+class _Ungrouped:
+    """An attention module as seen by attention over keys that were gathered per query head."""
+
+    num_key_value_groups = 1
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+
+def stored(step: Step, value: Tensor, mask: Tensor | None, *, has_empty: bool) -> View:
+    """All that is stored; `mask` is that of all N tokens seen so far."""
+    if step.n_stored != step.n_logical or has_empty:
+        mask = masked(step, step.slots, mask, None, may_be_empty=has_empty)
+    return View(step.keys, value, mask)
+
+
+def chosen(
+    step: Step,
+    plan: Attend,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    *,
+    has_empty: bool,
+    rotary: Rotary | None,
+) -> View:
+    """What `plan` names; `key` as stored, turned by `rotary` to close the gaps of the choice."""
+    slots, bias = step.slots, None
+    if plan.index is not None:
+        slots = picked(slots, plan.index)
+        key, value = picked(key, plan.index), picked(value, plan.index)
+        if plan.valid is not None:
+            slots = torch.where(plan.valid, slots, -1)
+    if plan.extra is not None:
+        key, value, slots, bias = _joined(plan.extra, key, value, slots)
+    if rotary is not None:
+        newest, ascending = step.n_logical - 1, plan.extra is None
+        shifts = closing_shifts(slots, newest, ascending=ascending)
+        key = rotary.forward(key, _of_heads(shifts, key.shape[1]))
+    may_be_empty = has_empty or plan.valid is not None or plan.extra is not None
+    return View(key, value, masked(step, slots, mask, bias, may_be_empty=may_be_empty), slots)
+
+
+def masked(
+    step: Step, slots: Tensor, mask: Tensor | None, bias: Tensor | None, *, may_be_empty: bool
+) -> Tensor | None:
+    """[B, Hq, q, m] for tokens at `slots` [B, H, m]; None where everything may be seen."""
+    n_new = step.query.shape[2]
+    if n_new == 1 and step.padding is None and not may_be_empty and bias is None:
+        return None
+    if mask is None:
+        asked = torch.arange(step.n_logical - n_new, step.n_logical, device=slots.device)
+        seen = slots[:, :, None, :] <= asked[:, None]
+    else:
+        n_rows, heads, _ = slots.shape
+        at = slots.clamp(min=0)[:, :, None, :].expand(-1, -1, n_new, -1)
+        seen = mask[:, :1].expand(n_rows, heads, n_new, -1).gather(3, at)
+    empty = (slots < 0)[:, :, None, :]
+    lowest = torch.finfo(step.query.dtype).min
+    if seen.dtype == torch.bool:
+        seen = seen & ~empty
+        if bias is not None or (mask is not None and mask.dtype != torch.bool):
+            seen = torch.zeros((), dtype=step.query.dtype, device=slots.device).where(seen, lowest)
+    else:
+        seen = seen.masked_fill(empty, lowest)
+    if bias is not None:
+        seen = (seen + bias[:, :, None, :].to(seen.dtype)).clamp(min=lowest)
+    return _of_heads(seen, step.query.shape[1])
+
+
+def _of_heads(x: Tensor, n_heads: int) -> Tensor:
+    """[B, n_heads, ...] of [B, H, ...], each head for its group."""
+    return x if x.shape[1] == n_heads else x.repeat_interleave(n_heads // x.shape[1], 1)
+
+
+def _joined(
+    extra: Extra, key: Tensor, value: Tensor, slots: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """What is stored behind what is extra, and the bias of both."""
+    slots = _of_heads(slots, extra.slots.shape[1])
+    key, value = _of_heads(key, extra.keys.shape[1]), _of_heads(value, extra.keys.shape[1])
+    bias = None
+    if extra.bias is not None:
+        bias = torch.cat([extra.bias, extra.bias.new_zeros(slots.shape)], dim=2)
+    return (
+        torch.cat([extra.keys.to(key.dtype), key], dim=2),
+        torch.cat([extra.values.to(value.dtype), value], dim=2),
+        torch.cat([extra.slots, slots], dim=2),
+        bias,
+    )
