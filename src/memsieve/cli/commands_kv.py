@@ -55,6 +55,14 @@ def kv(
         int,
         typer.Option(metavar="N", help="First layers that retrieving policies leave alone."),
     ] = 2,
+    interval: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Decoded tokens from one eviction to the next; in between up to N - 1 more than"
+            " the budget are held.",
+        ),
+    ] = 1,
     repeats: Annotated[
         int, typer.Option(metavar="N", help="Time each so often, in turns; the median counts.")
     ] = 1,
@@ -118,6 +126,7 @@ def kv(
         n_rows=rows,
         n_chunk=chunk,
         n_full_layers=full_layers,
+        interval=interval,
         n_repeats=repeats,
         needles=needles,
         seed=seed,

@@ -108,7 +108,7 @@ def test_a_prompt_in_pieces_never_takes_more_than_budget_and_piece(model):
 
 def test_the_same_seed_gives_the_same_figures(model, measured):
     def told(one):
-        return {**one.to_json(), "first_s": None, "token_s": None}
+        return {**one.to_json(), "first_s": None, "token_s": None, "full_token_s": None}
 
     plan = replace(PLAN, policies=("h2o", "quest"), n_repeats=2)
     again = {one.policy: one for one in bench.measure(model, plan)}
@@ -123,6 +123,26 @@ def test_a_budget_that_a_policy_cannot_hold_is_told_and_the_others_go_on(model):
     assert "budget_tokens must be >= n_sink + n_window" in refused.refused
     assert (refused.kl, refused.bytes_device) == (None, None)
     assert h2o.bytes_device == 3 * 2 * TOKEN_BYTES
+
+
+def test_an_interval_is_for_policies_that_evict_while_decoding(model):
+    policies = ("h2o", "snapkv", "quest")
+    plan = replace(PLAN, policies=policies, interval=4)
+    _, *found = bench.measure(model, plan)
+    by_name = {one.policy: one for one in found}
+    # 96 are cut to 32; of six decoded tokens the fourth brings the next cut, and two follow.
+    assert by_name["h2o"].bytes_device == 3 * (32 + 4) * TOKEN_BYTES
+    assert by_name["h2o"].attended_tokens == pytest.approx((33 + 34 + 35 + 36 + 33 + 34) / 6)
+    assert by_name["snapkv"].refused is None
+    with pytest.raises(ParameterError, match=r"Plan\.interval must be"):
+        replace(PLAN, interval=0)
+
+
+def test_the_full_cache_is_timed_beside_every_policy(model):
+    full, one = bench.measure(model, replace(PLAN, policies=("h2o",)))
+    assert full.full_token_s == full.token_s
+    assert one.full_token_s > 0
+    assert one.full_token_s != full.token_s
 
 
 def test_needles_tell_forgetting_from_recalling(model):

@@ -13,7 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from memsieve.errors import ParameterError
@@ -49,6 +49,8 @@ class Plan:
         budget and a piece at most.
     n_full_layers
         First layers that retrieving policies leave alone; 2 in the code of Quest and IceCache.
+    interval
+        Decoded tokens from one eviction to the next, for policies that evict while decoding.
     n_repeats
         How often each is timed, in turns; the median counts.
     needles
@@ -64,6 +66,7 @@ class Plan:
     n_rows: int = 1
     n_chunk: int | None = None
     n_full_layers: int = 2
+    interval: int = 1
     n_repeats: int = 1
     needles: bool = True
     seed: int = 0
@@ -75,7 +78,7 @@ class Plan:
         for name in ("budgets", "lengths"):
             for value in getattr(self, name):
                 whole_number(f"Plan.{name}", value, at_least=1)
-        for name in ("n_steps", "n_rows", "n_repeats", "n_chunk"):
+        for name in ("n_steps", "n_rows", "interval", "n_repeats", "n_chunk"):
             if getattr(self, name) is not None:
                 whole_number(f"Plan.{name}", getattr(self, name), at_least=1)
         whole_number("Plan.n_full_layers", self.n_full_layers, at_least=0)
@@ -100,6 +103,8 @@ class Figures:
         Brought to the device for each token decoded.
     first_s, token_s
         Time to the first token; median time of a decode step.
+    full_token_s
+        The same of the full cache, right before and after those steps.
     attended_tokens
         Tokens that a head looks at in a step, the mean over steps, layers and heads.
     recall
@@ -124,6 +129,7 @@ class Figures:
     fetched_bytes: float | None = None
     first_s: float | None = None
     token_s: float | None = None
+    full_token_s: float | None = None
     attended_tokens: float | None = None
     recall: float | None = None
     kl: float | None = None
@@ -173,20 +179,25 @@ class Report:
 
 @dataclass(slots=True)
 class _Text:
-    """A prompt and its continuation, and what the full cache says to them."""
+    """A prompt and its continuation, and what the full cache says to them.
+
+    `stock` is a cache of transformers that has read the prompt, to be timed beside each policy.
+    """
 
     prompt: Tensor
     continuation: Tensor
     logits: Tensor
     weights: dict[int, list[Tensor]]
+    stock: Any = None
 
 
 @dataclass(slots=True)
 class _Times:
-    """Seconds to the first token and of each step, over the repeats."""
+    """Seconds to the first token and of each step, its own and the full cache's beside."""
 
-    first: list[float]
-    steps: list[float]
+    first: list[float] = field(default_factory=list)
+    steps: list[float] = field(default_factory=list)
+    beside: list[float] = field(default_factory=list)
 
 
 Maker = Callable[[int], Setting]
@@ -247,7 +258,7 @@ def _at_length(
     with torch.no_grad():
         text = _text(model, plan, n_prompt)
         for n_done, (name, budget, made) in enumerate(rounds, 1):
-            here = times.setdefault((name, budget), _Times([], []))
+            here = times.setdefault((name, budget), _Times())
             known = figures.get((name, budget), Figures(name, budget, n_prompt))
             if isinstance(made, str):
                 known = replace(known, refused=made)
@@ -265,13 +276,18 @@ def _at_length(
             one,
             first_s=statistics.median(times[key].first),
             token_s=statistics.median(times[key].steps),
+            full_token_s=statistics.median(times[key].beside),
         )
         for key, one in figures.items()
     ]
 
 
-def _made(name: str, budget: int, own: Mapping[str, Maker], n_full_layers: int) -> Setting:
-    return own[name](budget) if name in own else setting(name, budget, n_full_layers=n_full_layers)
+def _made(
+    name: str, budget: int, own: Mapping[str, Maker], n_full_layers: int, interval: int
+) -> Setting:
+    if name in own:
+        return own[name](budget)
+    return setting(name, budget, n_full_layers=n_full_layers, interval=interval)
 
 
 def _settings(plan: Plan, own: Mapping[str, Maker]) -> list[_Asked]:
@@ -282,7 +298,8 @@ def _settings(plan: Plan, own: Mapping[str, Maker]) -> list[_Asked]:
             asked.append((name, None, setting(name, 1)))
         for budget in plan.budgets if name not in (FULL, FRAME) else ():
             try:
-                asked.append((name, budget, _made(name, budget, own, plan.n_full_layers)))
+                made = _made(name, budget, own, plan.n_full_layers, plan.interval)
+                asked.append((name, budget, made))
             except ParameterError as error:
                 asked.append((name, budget, str(error)))
     return asked
@@ -301,7 +318,7 @@ def _needles(plan: Plan, own: Mapping[str, Maker]) -> dict[tuple[str, int | None
             share = n if budget is None else max(1, round(budget * n / n_prompt))
             if (name, share) not in answers:
                 try:
-                    made = _made(name, share, own, 0)
+                    made = _made(name, share, own, 0, plan.interval)
                 except ParameterError:  # too few tokens for this policy, once they are scaled
                     answers[name, share] = None, None
                 else:
@@ -359,11 +376,18 @@ def _timed(model: Any, plan: Plan, text: _Text, cache: Any, times: _Times) -> An
     _prefilled(model, plan, text.prompt, cache).argmax(-1)
     times.first.append(_now(model) - start)
     after = deepcopy(cache)
-    for at in range(plan.n_steps):
-        start = _now(model)
-        fed(model, text.continuation[:, at : at + 1], cache).argmax(-1)
-        times.steps.append(_now(model) - start)
+    times.steps += _stepped(model, text, cache)
     return after
+
+
+def _stepped(model: Any, text: _Text, cache: Any) -> list[float]:
+    """Seconds of each step of the continuation."""
+    seconds = []
+    for words in text.continuation.split(1, dim=1):
+        start = _now(model)
+        fed(model, words, cache).argmax(-1)
+        seconds.append(_now(model) - start)
+    return seconds
 
 
 def _stock(model: Any, plan: Plan, text: _Text, times: _Times, blank: Figures) -> Figures:
@@ -371,7 +395,8 @@ def _stock(model: Any, plan: Plan, text: _Text, times: _Times, blank: Figures) -
     from transformers import DynamicCache
 
     cache = DynamicCache(config=model.config)
-    after = _timed(model, plan, text, cache, times)
+    after = text.stock = _timed(model, plan, text, cache, times)
+    times.beside = times.steps
     n_all = text.prompt.shape[1] + plan.n_steps
     return replace(
         blank,
@@ -396,12 +421,15 @@ def _managed(
     model: Any, plan: Plan, text: _Text, made: Setting, times: _Times, known: Figures
 ) -> Figures:
     """A policy: its times, and in the first repeat all the rest, from a copy that keeps a log."""
+    times.beside += _stepped(model, text, deepcopy(text.stock))
     with enable(model) as memory:
         try:
             cache = _cache(memory, made)
         except ParameterError as error:
             return replace(known, refused=str(error))
         watched = _timed(model, plan, text, cache, times)
+    times.beside += _stepped(model, text, deepcopy(text.stock))
+    with enable(model):
         if known.kl is not None:
             return known
         figures = _watched(model, plan, text, watched, known)

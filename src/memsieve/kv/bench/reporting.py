@@ -75,6 +75,7 @@ def _setup(model: Any, plan: Plan) -> dict[str, Any]:
         "n_rows": plan.n_rows,
         "n_chunk": plan.n_chunk,
         "n_full_layers": plan.n_full_layers,
+        "interval": plan.interval,
         "n_repeats": plan.n_repeats,
         "seed": plan.seed,
         "memsieve": __version__,

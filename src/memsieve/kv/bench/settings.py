@@ -8,7 +8,7 @@ what a head keeps on the device of a prompt, or looks at in a step. The figures 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memsieve.errors import ParameterError
 from memsieve.kv.checks import whole_number
@@ -24,6 +24,7 @@ from memsieve.kv.policies.tova import TOVA
 from memsieve.kv.policies.windowkv import WindowKV
 from memsieve.kv.policies.zoomr import ZoomR
 from memsieve.kv.policy import Policy
+from memsieve.kv.scored import Scored
 
 FULL = "full"
 FRAME = "frame"
@@ -118,7 +119,7 @@ def names() -> tuple[str, ...]:
     return (FULL, FRAME, *sorted(_MADE))
 
 
-def setting(name: str, budget_tokens: int, *, n_full_layers: int = 2) -> Setting:
+def setting(name: str, budget_tokens: int, *, n_full_layers: int = 2, interval: int = 1) -> Setting:
     """The setting of a name at a budget.
 
     Parameters
@@ -126,6 +127,8 @@ def setting(name: str, budget_tokens: int, *, n_full_layers: int = 2) -> Setting
     n_full_layers
         For policies that leave the first layers alone: how many. 2 in the papers' code of Quest
         and IceCache; InfiniGen needs one.
+    interval
+        For policies that evict while decoding: decoded tokens from one eviction to the next.
 
     Raises
     ------
@@ -145,5 +148,7 @@ def setting(name: str, budget_tokens: int, *, n_full_layers: int = 2) -> Setting
     if name not in _MADE:
         raise ParameterError(f"policy must be one of {', '.join(names())}, got {name!r}")
     policy = _MADE[name](budget_tokens, n_full_layers)
+    if isinstance(policy, Scored) and not isinstance(policy, SnapKV):
+        policy = replace(policy, interval=interval)
     leaving = "archive" if name in _ARCHIVING else "drop"
     return Setting(name, policy, leaving, pools=name in _POOLING)

@@ -80,7 +80,7 @@ def _row(one: Figures, full: Figures) -> tuple[str, ...]:
         ),
         _cell(one.fetched_bytes, 1e-3, 1),
         *_time(one.first_s, full.first_s, 1),
-        *_time(one.token_s, full.token_s, 2),
+        *_time(one.token_s, one.full_token_s, 2),
         _cell(one.attended_tokens, 1, 0),
         *(_cell(value, 1, 3) for value in (one.recall, one.kl, one.top1)),
         *(_cell(value, 1, 2) for value in (one.needle_late, one.needle_early)),
