@@ -10,7 +10,8 @@ kvpress supports a range of transformers of its own, so this runs in an environm
 One random model reads each prompt with the cache of transformers, with memsieve and with kvpress,
 in turns. Times are medians; only ratios within one run mean something. kvpress prunes a prompt
 once and lets its cache grow with the output; of ours SnapKV does so too, the others evict at every
-step. "KL to peer" compares the next tokens of the two: 0 where both kept the same.
+step, or, in the rows "memsieve @N", every N steps. "KL to peer" compares the next tokens of the
+two: 0 where both kept the same.
 """
 
 import argparse
@@ -21,19 +22,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
 from memsieve.errors import MemsieveError
-from memsieve.kv import H2O, TOVA, SnapKV, StreamingLLM, enable
+from memsieve.kv import H2O, TOVA, MemoryCache, Policy, Scored, SnapKV, StreamingLLM, enable
 from memsieve.kv.bench import Sizes, open_model, table
 from memsieve.kv.bench.measuring import compared
 from memsieve.kv.extras import Tensor, need_extra, torch
 
 Press = Callable[[Any, float], Any]
 # Name -> ours at a budget, theirs at a ratio, the attention theirs needs, and what differs.
-PAIRS: dict[str, tuple[Callable[[int], Any], Press, str | None]] = {
+PAIRS: dict[str, tuple[Callable[[int], Policy], Press, str | None]] = {
     "snapkv": (
         lambda budget: SnapKV(budget, n_window=min(32, budget // 2)),
         lambda kvpress, ratio: kvpress.SnapKVPress(ratio, window_size=32),
@@ -77,6 +78,7 @@ def main() -> int:
     add("--length", type=int, action="append", help="tokens of the prompt (default 1024)")
     add("--budget", type=int, default=256, help="tokens that a head keeps (default 256)")
     add("--steps", type=int, default=16, help="tokens decoded (default 16)")
+    add("--interval", type=int, default=64, help="steps between evictions of @N (default 64)")
     add("--repeats", type=int, default=3, help="how often each is timed (default 3)")
     add("--layers", type=int, default=6, help="layers of the model (default 6)")
     add("--seed", type=int, default=0)
@@ -125,16 +127,23 @@ def _runs(
         stock = runs.setdefault(("full", "transformers"), Run())
         _feed(model, ids, n_prompt, DynamicCache(config=model.config), nullcontext(), stock)
         for name, (ours, theirs, attention) in PAIRS.items():
-            with enable(model) as memory:
-                cache = memory.cache(ours(asked.budget))
-                run = runs.setdefault((name, "memsieve"), Run())
-                _feed(model, ids, n_prompt, cache, nullcontext(), run)
+            for whose, policy in _variants(ours(asked.budget), asked.interval):
+                with enable(model) as memory:
+                    cache = memory.cache(policy)
+                    run = runs.setdefault((name, whose), Run())
+                    _feed(model, ids, n_prompt, cache, nullcontext(), run)
             with _attention(model, attention):
                 press = theirs(kvpress, ratio)(model)
                 cache = DynamicCache(config=model.config)
                 run = runs.setdefault((name, "kvpress"), Run())
                 _feed(model, ids, n_prompt, cache, press, run)
     return runs
+
+
+def _variants(policy: Policy, interval: int) -> Iterator[tuple[str, Policy]]:
+    yield "memsieve", policy
+    if isinstance(policy, Scored) and not isinstance(policy, SnapKV):
+        yield f"memsieve @{interval}", replace(policy, interval=interval)
 
 
 @contextmanager
@@ -169,8 +178,11 @@ def _feed(model: Any, ids: Tensor, n_prompt: int, cache: Any, press: Any, run: R
         start = time.perf_counter()
         logits.append(feed(at, at + 1))
         run.steps.append(time.perf_counter() - start)
-    held = [tensor for layer in cache.layers for tensor in (layer.keys, layer.values)]
-    run.n_bytes = sum(int(tensor.numel() * tensor.element_size()) for tensor in held)
+    if isinstance(cache, MemoryCache):
+        run.n_bytes = cache.stats.bytes_device
+    else:
+        held = [tensor for layer in cache.layers for tensor in (layer.keys, layer.values)]
+        run.n_bytes = sum(int(tensor.numel() * tensor.element_size()) for tensor in held)
     run.logits = torch.stack(logits, 1)
 
 
@@ -179,7 +191,7 @@ def _rows(runs: dict[tuple[str, str], Run]) -> Iterator[tuple[str, ...]]:
     first, token = statistics.median(full.first), statistics.median(full.steps)
     for (name, whose), run in runs.items():
         kl, top1 = compared(run.logits, full.logits)
-        peer = runs.get((name, "kvpress"), run) if whose == "memsieve" else run
+        peer = runs.get((name, "kvpress"), run)
         yield (
             name,
             whose,

@@ -14,7 +14,7 @@ from memsieve.kv.checks import whole_number
 from memsieve.kv.extras import Tensor, torch
 from memsieve.kv.policy import Step
 from memsieve.kv.scored import Scored
-from memsieve.kv.scores import BLOCK_QUERIES, column_sums, of_stored_heads, weights
+from memsieve.kv.scores import column_sums, of_stored_heads, queries_at_once, weights
 
 NOISE = ("resampled", "fixed", "off")
 
@@ -174,8 +174,9 @@ def perturbed(weight: Tensor, zeta: Tensor | float, tau: float) -> Tensor:
     return ((weight.log() + zeta) / tau).softmax(-1).nan_to_num(0.0)
 
 
-def blocks(step: Step, n_queries: int = BLOCK_QUERIES) -> Iterator[Step]:
+def blocks(step: Step) -> Iterator[Step]:
     """The pass as one of fewer queries at a time, each shown the tokens up to its last query."""
+    n_queries = queries_at_once(step, n_tensors=3)
     n_new = step.query.shape[2]
     for start in range(0, n_new, n_queries):
         query = step.query[:, :, start : start + n_queries]
