@@ -70,9 +70,10 @@ class Segments:
         n_before = self.part.shape[1]
         rows = zip(ids.tolist(), real.tolist(), self.cursor.tolist(), strict=True)
         read = [_Row(cursor, n_before).read(words, are, marking) for words, are, cursor in rows]
-        new = {"device": self.part.device, "dtype": torch.int64}
-        part = torch.cat([self.part, torch.tensor([row.part for row in read], **new)], 1)
-        number = torch.cat([self.number, torch.tensor([row.number for row in read], **new)], 1)
+        parts, numbers = ([getattr(row, name) for row in read] for name in ("part", "number"))
+        device = self.part.device
+        part = torch.cat([self.part, torch.tensor(parts, dtype=torch.int64).to(device)], 1)
+        number = torch.cat([self.number, torch.tensor(numbers, dtype=torch.int64).to(device)], 1)
         for place, row in enumerate(read):
             for closed, end in row.unsummarised:
                 own = (number[place, :end] == closed) & (part[place, :end] == THOUGHT)

@@ -205,7 +205,7 @@ class ZoomR(Policy):
     def _due(self, step: Step) -> Tensor:
         """[B] bool: rows whose choice is made anew after this pass."""
         rows, last = step.shared.row, step.input_ids[:, -1]  # type: ignore[index]
-        ends = torch.isin(last, torch.tensor(self.ends_sentence, device=last.device).long())
+        ends = torch.isin(last, torch.tensor(self.ends_sentence).long().to(last.device))
         since = rows["since"] + step.query.shape[2]
         due = ends | (since >= self.n_refresh) | step.is_prefill
         rows["since"] = since.masked_fill(due, 0)
