@@ -83,8 +83,17 @@ def pretend():
         return tree_map(lambda one: Elsewhere(one) if isinstance(one, torch.Tensor) else one, found)
 
     class Mode(TorchDispatchMode):
+        """Counts how often the processor has to wait for what is computed elsewhere."""
+
+        n_waits = 0
+
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-            return run(func, args, kwargs or {})
+            kwargs, aten = kwargs or {}, torch.ops.aten
+            if any(isinstance(one, Elsewhere) for one in args):
+                fetched = func is aten._to_copy.default and kwargs.get("device") is not None
+                reads = (aten._local_scalar_dense.default, aten.nonzero.default, aten.equal.default)
+                self.n_waits += func in reads or fetched
+            return run(func, args, kwargs)
 
     def moved(thing):
         if isinstance(thing, torch.Tensor):
@@ -146,12 +155,33 @@ def test_a_policy_decides_elsewhere_as_it_does_here(torch, pretend, models, fed,
     assert torch.equal(run(here, lambda one: one), run(there, moved))
 
 
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [("frame", 0), *((name, 1) for name in ("h2o", "keyformer", "quest", "snapkv", "tova"))],
+)
+def test_what_stays_on_the_device_is_chosen_without_waiting_for_it(
+    torch, pretend, models, fed, name, most
+):
+    """Once in a pass a mask is looked at, and only where there is one; nothing else is read."""
+    moved, mode = pretend
+    ids = torch.randint(3, 97, (1, N_PROMPT + 8), generator=torch.Generator().manual_seed(0))
+    made = bench.setting(name, BUDGET)
+    with torch.no_grad(), kv.enable(models[1]) as memory, mode() as watched:
+        cache = memory.cache(made.policy)
+        fed(models[1], moved(ids[:, :N_PROMPT]), cache)
+        before = watched.n_waits
+        for at in range(N_PROMPT, N_PROMPT + 8):
+            fed(models[1], moved(ids[:, at : at + 1]), cache)
+    assert watched.n_waits - before <= 8 * most
+
+
 def test_two_devices_do_not_mix_on_the_pretended_one(torch, pretend):
     moved, mode = pretend
-    with mode():
+    with mode() as watched:
         there = moved(torch.ones(3))
         assert (there + 1).device.type == "meta"
         assert torch.arange(3, device=there.device).device.type == "meta"
         assert there.to("cpu").device.type == "cpu"
+        assert watched.n_waits == 1
         with pytest.raises(RuntimeError, match="two devices"):
             there + torch.ones(3)

@@ -308,7 +308,7 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
             self._recent = recent
         place, hidden = getattr(_now, "hidden", (None, None))
         _now.hidden = (None, None)
-        scaling = kw.get("scaling")
+        scaling, padding = kw.get("scaling"), frame.padding_of(mask, query.shape[0])
         return Step(
             layer=self.index,
             n_layers=frame.facts.n_layers,
@@ -318,10 +318,11 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
             slots=self.slots,
             scale=query.shape[-1] ** -0.5 if scaling is None else scaling,
             n_logical=self.n_logical,
-            padding=frame.padding_of(mask, query.shape[0]),
+            padding=padding,
             recent=recent,
             softcap=kw.get("softcap"),
             is_prefill=query.shape[2] > 1,
+            is_whole=padding is None and not self.has_empty,
             state=self.state,
             shared=frame.shared,
             archive=self.archive,

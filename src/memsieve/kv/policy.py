@@ -149,6 +149,8 @@ class Step:
         Logits are `softcap * tanh(logits / softcap)` before masking (Gemma 2); None for most.
     is_prefill
         Whether this pass brought more than one token for each row.
+    is_whole
+        Whether it is known that every place holds a real token: no padding, nothing empty.
     n_logical
         N.
     state, shared
@@ -175,6 +177,7 @@ class Step:
     recent: Tensor | None = None
     softcap: float | None = None
     is_prefill: bool = False
+    is_whole: bool = False
     state: State = field(default_factory=State)
     shared: State = field(default_factory=State)
     archive: Archive | None = None
@@ -195,6 +198,8 @@ class Step:
     @cached_property
     def real(self) -> Tensor:
         """[B, Hkv, n] bool: neither padding nor an empty place."""
+        if self.is_whole:
+            return self.slots.new_ones((), dtype=torch.bool).expand(self.slots.shape)
         held = self.slots >= 0
         if self.padding is None:
             return held
@@ -211,6 +216,9 @@ class Step:
     @cached_property
     def age(self) -> Tensor:
         """[B, Hkv, n] int64: how many real stored tokens are newer, 0 for the newest."""
+        if self.is_whole:
+            newest_last = torch.arange(self.n_stored - 1, -1, -1, device=self.slots.device)
+            return newest_last.expand(self.slots.shape)
         real = self.real.long()
         return real.flip(-1).cumsum(-1).flip(-1) - real
 

@@ -119,7 +119,10 @@ class Scored(Policy, ABC):
         if step.n_stored <= budget or not self.due(step):
             return None
         score = self.heads.joined(self.score(step))
-        real, protected = step.real, self.protect(step)
-        score = self.unit.priority(step, score, real & ~protected)
-        score = score.masked_fill(protected, torch.inf).masked_fill(~real, -torch.inf)
+        protected = self.protect(step)
+        if not isinstance(self.unit, Token):
+            score = self.unit.priority(step, score, step.real & ~protected)
+        score = score.masked_fill(protected, torch.inf)
+        if not step.is_whole:
+            score = score.masked_fill(~step.real, -torch.inf)
         return self.heads.pick(score, budget)
