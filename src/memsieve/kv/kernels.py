@@ -20,7 +20,7 @@ _MOST_CHANNELS = 256
 _BLOCK_BYTES = 32 * 1024
 # Programs for each multiprocessor: two or three run at once, the rest evens out their ends.
 _PROGRAMS = 4
-_MULTIPROCESSORS = 132  # of an H100: what the interpreter, which has none, is to split for
+_INTERPRETED = 5  # multiprocessors that the interpreter makes splits for: a few are enough to try
 _MERGED_AT_ONCE = 16
 
 
@@ -50,8 +50,8 @@ def attend_at(
     """Attention over the keys and values at `index`: [B, 1, Hq, Dv] in the type of `query`.
 
     out[h] = sum_j softmax_j(scale * query[h] . keys[index[j]] + mask[h, j]) * values[index[j]],
-    with h // (Hq / Hkv) the key-value head of h. Logits, weights and sums are float32; weights
-    are rounded to the type of the values before they meet them where query heads share an index.
+    with h // (Hq / Hkv) the key-value head of h. Logits, weights and sums are float32; a weight is
+    rounded to the type of the values before it meets one, as in other fused attention.
     Each picked key and value is read once for each head of `index`, and nothing is copied: m is
     cut into splits which fill the device, and a second kernel merges them.
 
@@ -117,18 +117,11 @@ def _launch(
 ) -> None:
     kernels = _kernels()
     n_rows, n_heads, _, n_channels = query.shape
-    n_kv_heads, n_values, m = keys.shape[1], values.shape[3], index.shape[2]
-    channels, contents = _padded(n_channels), _padded(n_values)
+    n_values, m = values.shape[3], index.shape[2]
     heads_of_index = n_heads // index.shape[1]
-    group = 1 if heads_of_index == 1 else min(_padded(heads_of_index), 64)
-    fitting = _BLOCK_BYTES // ((channels + contents) * keys.element_size())
-    block = min(max(1 << (fitting.bit_length() - 1), 16), 128)
+    group, block = _tile(query, values, heads_of_index)
     n_programs = n_rows * index.shape[1] * -(-heads_of_index // group)
-    n_blocks = -(-m // block)
-    wanted = -(-_PROGRAMS * _multiprocessors(query) // n_programs)
-    blocks_of_split = -(-n_blocks // min(n_blocks, wanted))
-    n_splits = -(-n_blocks // blocks_of_split)
-
+    blocks_of_split, n_splits = _splits(query, -(-m // block), n_programs)
     is_whole = n_splits == 1
     sums = rests = out
     if not is_whole:
@@ -143,9 +136,11 @@ def _launch(
             mask = mask.view(torch.int8)
         else:
             lowest = torch.finfo(mask.dtype).min
+    # A float even where an int was given, for which another kernel would be compiled.
+    cap = None if softcap is None else float(softcap)
     kernels.attend_split[(n_programs, n_splits)](
         *(query, keys, values, index, mask, out, sums, rests),
-        *(scale * log2(e), softcap, lowest, m, blocks_of_split, n_splits),
+        *(scale * log2(e), cap, lowest, m, blocks_of_split, n_splits),
         *query.stride()[:2],
         *keys.stride()[:3],
         *values.stride()[:3],
@@ -153,11 +148,11 @@ def _launch(
         *mask_strides,
         n_heads=n_heads,
         heads_of_index=heads_of_index,
-        heads_of_keys=n_heads // n_kv_heads,
+        heads_of_keys=n_heads // keys.shape[1],
         n_channels=n_channels,
         n_values=n_values,
-        padded_channels=channels,
-        padded_values=contents,
+        padded_channels=_padded(n_channels),
+        padded_values=_padded(n_values),
         group=group,
         block=block,
         stages=3,
@@ -169,10 +164,29 @@ def _launch(
         kernels.merge_splits[(n_rows * n_heads,)](
             *(sums, rests, out, n_splits),
             n_values=n_values,
-            padded_values=contents,
+            padded_values=_padded(n_values),
             block=_MERGED_AT_ONCE,
             num_warps=4,
         )
+
+
+def _tile(query: Tensor, values: Tensor, heads_of_index: int) -> tuple[int, int]:
+    """How many query heads a program serves, and how many tokens it reads at a time."""
+    channels = _padded(query.shape[3]) + _padded(values.shape[3])
+    fitting = _BLOCK_BYTES // (channels * query.element_size())
+    block = min(1 << (fitting.bit_length() - 1), 128)
+    # Tensor cores multiply 16 rows as fast as one, and take a quarter of the instructions that
+    # sums of products take; they do not multiply float32. Larger groups run out of registers.
+    if query.dtype == torch.float32:
+        return 1 if heads_of_index == 1 else 16, block
+    return min(_padded(heads_of_index), 32), block
+
+
+def _splits(query: Tensor, n_blocks: int, n_programs: int) -> tuple[int, int]:
+    """Blocks of each split, and how many splits there are; none of them is empty."""
+    wanted = -(-_PROGRAMS * _multiprocessors(query) // n_programs)
+    blocks_of_split = -(-n_blocks // min(n_blocks, wanted))
+    return blocks_of_split, -(-n_blocks // blocks_of_split)
 
 
 def _objection(
@@ -225,7 +239,9 @@ def _objection_to_mask(query: Tensor, index: Tensor, mask: Tensor | None) -> str
     if mask is None:
         return None
     full = (*query.shape[:2], 1, index.shape[2])
-    if mask.ndim != 4 or any(had not in (1, most) for had, most in zip(mask.shape, full, strict=True)):
+    if mask.ndim != 4 or any(
+        had not in (1, most) for had, most in zip(mask.shape, full, strict=True)
+    ):
         return f"mask must be broadcastable to {list(full)}, got {_of(mask)}"
     if mask.dtype not in (torch.bool, torch.bfloat16, torch.float16, torch.float32):
         return f"mask must be bool, bfloat16, float16 or float32, got {mask.dtype}"
@@ -272,7 +288,7 @@ def _refuse(query: Tensor) -> None:
 
 def _multiprocessors(query: Tensor) -> int:
     if query.device.type != "cuda":
-        return _MULTIPROCESSORS
+        return _INTERPRETED
     return int(torch.cuda.get_device_properties(query.device).multi_processor_count)
 
 

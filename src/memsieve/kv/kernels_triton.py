@@ -1,8 +1,8 @@
 """The device code of `memsieve.kv.kernels`, written in Triton; loaded at its first use.
 
-Where Triton is missing the module still imports, and its functions cannot be launched. Arguments
-in lower case that are annotated `tl.constexpr` are known when a kernel is compiled: one kernel
-for each set of them. Logits are in units of log 2, as `exp2` is what the hardware has.
+Where Triton is missing the module still imports, and its functions cannot be launched. A kernel
+is compiled for each set of what is annotated `tl.constexpr`, and again where a stride or an
+address stops being a multiple of 16. Logits are in units of log 2: `exp2` is what devices have.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ def is_interpreted() -> bool:
 
 
 def _jit(*without_variants: str) -> Callable[[Callable[..., Any]], Any]:
-    """`triton.jit`; the named integers change from step to step, and must not compile anew."""
+    """`triton.jit`; the named integers change from step to step, and must not compile anew.
+
+    Strides of rows that are read 16 bytes at a time are not among them: that needs to be known.
+    """
     if triton is None:
         return lambda kernel: kernel
     return lambda kernel: triton.jit(kernel, do_not_specialize=without_variants)
@@ -129,13 +132,18 @@ def attend_split(
     for start in tl.range(first, last, block, num_stages=stages):
         place = start + tl.arange(0, block)
         is_place = place < m
+        if mask is not None:
+            given = tl.load(
+                mask + place[None, :] * mask_token,
+                mask=is_head[:, None] & is_place[None, :],
+                other=0,
+            )
         at = tl.load(index + place * index_token, mask=is_place, other=0)
         key = tl.load(
             keys + at[:, None] * keys_token + channel[None, :],
             mask=is_place[:, None] & is_channel[None, :],
             other=0.0,
         )
-        # A product of one row wastes a tensor core; beyond one, a padded product is free.
         if group == 1:
             logits = tl.sum(asked * key.to(tl.float32), 1)[None, :]
         else:
@@ -145,11 +153,6 @@ def attend_split(
             # softcap * tanh(natural logit / softcap); Triton's language has no tanh.
             logits = log2_e * softcap * (1 - 2 / (tl.exp2(logits * 2 / softcap) + 1))
         if mask is not None:
-            given = tl.load(
-                mask + place[None, :] * mask_token,
-                mask=is_head[:, None] & is_place[None, :],
-                other=0,
-            )
             if mask.dtype.element_ty == tl.int8:
                 logits = tl.where(given != 0, logits, float("-inf"))
             else:
