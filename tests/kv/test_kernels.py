@@ -46,6 +46,8 @@ SIZES = {
 }
 DTYPES = ("float32", "float16", "bfloat16")
 CLOSE = {"float32": 3e-6, "float16": 2e-3, "bfloat16": 2e-2}
+# Powers and quotients of a GPU are off by two units in the last place, which a cap multiplies.
+CLOSE_ON_GPU = {**CLOSE, "float32": 3e-5}
 
 
 @pytest.fixture(scope="module")
@@ -129,11 +131,11 @@ def gathered(query, keys, values, index, *, scale, mask=None, softcap=None):
     return out
 
 
-def assert_close(out, expected, dtype):
+def assert_close(out, expected, dtype, close=CLOSE):
     assert out.shape == expected.shape
     assert str(out.dtype) == f"torch.{dtype}"
     assert out.is_contiguous()
-    assert (out.double() - expected).abs().max() < CLOSE[dtype]
+    assert (out.double() - expected).abs().max() < close[dtype]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -242,6 +244,22 @@ def test_logits_are_capped_before_they_are_masked(interpreted, case, torch, own)
     assert (out.double() - gathered(**given | {"softcap": None}, mask=mask)).abs().max() > 0.1
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("falls", [False, True])
+def test_blocks_and_splits_may_outdo_those_before(interpreted, case, torch, own, dtype, falls):
+    given = case(
+        **WIDE, rows=1, kv_heads=1, heads=2 if own else 3, n=600, m=600, own=own, dtype=dtype
+    )
+    along = given["query"].float().mean(1, keepdim=True)
+    given["keys"][:] = along * torch.linspace(0, 1, 600)[:, None]
+    given["index"] = torch.arange(600).expand_as(given["index"])
+    if falls:
+        given["index"] = given["index"].flip(-1)
+    given["scale"] = 20 / 256
+    assert_close(interpreted(attend_at, **given), gathered(**given), dtype)
+
+
 def test_logits_far_from_0_neither_overflow_nor_vanish(interpreted, case, torch):
     given = case(n=350, m=300) | {"scale": 1e4}
     assert_close(interpreted(attend_at, **given), gathered(**given), "float32")
@@ -327,14 +345,14 @@ def on_gpu(torch):
 @pytest.mark.parametrize("size", SIZES)
 def test_it_agrees_on_a_gpu(on_gpu, case, size, dtype):
     given = case(**SIZES[size], dtype=dtype)
-    assert_close(on_gpu(**given), gathered(**given), dtype)
+    assert_close(on_gpu(**given), gathered(**given), dtype, CLOSE_ON_GPU)
 
 
 @pytest.mark.parametrize("seed", range(16))
 def test_it_agrees_on_a_gpu_at_sizes_drawn_at_random(on_gpu, case, seed):
     given = drawn(case, seed)
     dtype = str(given["query"].dtype).removeprefix("torch.")
-    assert_close(on_gpu(**given), gathered(**given), dtype)
+    assert_close(on_gpu(**given), gathered(**given), dtype, CLOSE_ON_GPU)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -344,7 +362,7 @@ def test_it_agrees_on_a_gpu_at_the_sizes_of_a_model(on_gpu, case, torch, own, dt
     given = case(**sizes, rows=2, own=own, n=9001, m=4333, dtype=dtype)
     mask = torch.zeros(2, 1, 1, 4333, dtype=given["query"].dtype)
     mask[0, ..., :900] = torch.finfo(mask.dtype).min
-    assert_close(on_gpu(**given, mask=mask), gathered(**given, mask=mask), dtype)
+    assert_close(on_gpu(**given, mask=mask), gathered(**given, mask=mask), dtype, CLOSE_ON_GPU)
 
 
 # What is refused.
