@@ -385,6 +385,7 @@ def test_a_copy_of_a_cache_goes_on_by_itself(decoder, texts, fed, leaving):
             assert (fed(model, ids[:, i : i + 1], twin) == expected).all()
 
 
+@pytest.mark.usefixtures("chunks_like_wholes")
 def test_prompts_in_chunks_go_to_the_host_at_once_or_at_their_end(decoder, texts, generated):
     model = decoder(num_hidden_layers=3)
     ids, mask = texts(n=40, pad=(7, 0))

@@ -294,6 +294,7 @@ def test_evicting_equals_masking_and_generated_tokens_stay(
 
 
 @pytest.mark.torch
+@pytest.mark.usefixtures("chunks_like_wholes")
 def test_a_prompt_in_chunks_is_chosen_from_at_its_end(decoder, texts, generated):
     model = decoder(num_hidden_layers=4)
     ids, mask = texts(n=60, pad=(7, 0))
