@@ -22,6 +22,9 @@ NAMES = (
     "a_mem",
     "memgas",
     "asking",
+    "kv_decoding",
+    "kv_record",
+    "kv_gpu",
 )
 
 

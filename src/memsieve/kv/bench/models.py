@@ -122,11 +122,7 @@ def open_model(
     need_extra()
     if dtype not in DTYPES:
         raise ParameterError(f"dtype must be one of {list(DTYPES)}, got {dtype!r}")
-    try:
-        place = torch.device(device)
-        torch.empty(0, device=place)
-    except (RuntimeError, AssertionError) as error:
-        raise ParameterError(f"device {device!r} cannot be used here: {error}") from error
+    place = usable_device(device)
     if Path(name).is_dir():
         model = _from_folder(Path(name))
     elif any(mark in name for mark in "/\\."):
@@ -134,6 +130,22 @@ def open_model(
     else:
         model = random_model(name, sizes, n_positions=n_positions, seed=seed)
     return model.to(device=place, dtype=getattr(torch, dtype)).eval()
+
+
+def usable_device(name: str) -> Any:
+    """The device of PyTorch called so.
+
+    Raises
+    ------
+    ParameterError
+        If PyTorch knows no such device, or cannot use it here.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ParameterError(f"device {name!r} cannot be used here: {error}") from error
+    return device
 
 
 def _from_folder(folder: Path) -> Any:
