@@ -129,6 +129,9 @@ class Bench:
         Timed steps, and those before them.
     profiles
         Whether to print the longest kernels of a step.
+    preferred, fit
+        By length, once the full cache is measured: the kernel that managed caches prefer, and
+        the rows of "fit".
     """
 
     decoder: kvd.Decoder
@@ -138,7 +141,7 @@ class Bench:
     n_steps: int
     n_warm: int
     profiles: bool
-    kernel: str = "sdpa"
+    preferred: dict[int, str] = field(default_factory=dict)
     fit: dict[int, int] = field(default_factory=dict)
 
     @property
@@ -167,7 +170,7 @@ class Bench:
         best = _fastest(rows) or best
         # Managed caches call PyTorch's attention, which can be told which kernel to prefer.
         theirs = [row for row in rows if row and kvd.KERNELS[row.kernel][0] == "sdpa"]
-        self.kernel = getattr(_fastest(theirs), "kernel", "sdpa")
+        self.preferred[n_prompt] = getattr(_fastest(theirs), "kernel", "sdpa")
         for batch in others:
             self._stock(n_prompt, batch, best.cache, best.kernel)
 
@@ -180,12 +183,12 @@ class Bench:
 
     def managed(self, made: Setting, budget: int | None, n_prompt: int) -> None:
         """A managed cache at every batch, filled once if memory lasts."""
-        asked = Asked(made, budget, n_prompt, kernel=self.kernel)
+        asked = Asked(made, budget, n_prompt, kernel=self.preferred.get(n_prompt, "sdpa"))
         device = self.model.device
         room, before = kvd.free_bytes(device), kvd.allocated_bytes(device)
         with enable(self.model) as memory:
             filled = kvd.Managed(self.filler, memory, made, n_prompt)
-            with kvd.preferring(self.kernel):
+            with kvd.preferring(asked.kernel):
                 # What one row takes while a step runs tells how many fit.
                 cache = filled.at(1)
                 with kvd.peak(device) as found:
