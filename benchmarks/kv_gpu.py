@@ -24,8 +24,9 @@ contender, and gives "x higher throughput": what the saved memory is worth to a 
 
 A contender is filled once at batch 1, then its rows are repeated. Every row is printed and written
 to `--json` when it is there, the most important ones first; what does not fit into the memory or
-the time is named. "formula MB" is layers * 2 * rows * heads * budget * channels * bytes; SnapKV
-adds what it has decoded since, WindowKV and policies with archives have no such figure.
+the time is named. "formula MB" is layers * 2 * rows * heads * budget * channels * bytes; what
+comes between two evictions (`--interval`) stands beside it, SnapKV adds what it has decoded since,
+and WindowKV and policies with archives have no such figure.
 """
 
 import argparse
@@ -53,7 +54,7 @@ from memsieve.kv.extras import need_extra, torch
 from memsieve.version import __version__
 
 POLICIES = (
-    *("streaming-llm", "snapkv", "h2o", "tova", "keyformer", "quest", "windowkv"),
+    *("streaming-llm", "snapkv", "h2o", "tova", "quest-shared", "keyformer", "quest", "windowkv"),
     *("icecache", "infinigen"),
 )
 FRAME = "frame"
@@ -310,7 +311,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     kernels = [name for name in asked.kernel or here if name in here]
     tasks = [
         *_full_tasks(bench, lengths, kernels),
-        *_policy_tasks(bench, lengths, shares, asked.policy or POLICIES, asked.full_layers),
+        *_policy_tasks(bench, lengths, shares, asked),
     ]
     with torch.no_grad():
         _run(tasks, record, start + 60 * asked.minutes, asked.contender_seconds)
@@ -333,16 +334,17 @@ def _policy_tasks(
     bench: Bench,
     lengths: Sequence[int],
     shares: Sequence[Share],
-    policies: Sequence[str],
-    n_full_layers: int,
+    asked: argparse.Namespace,
 ) -> Iterator[Task]:
     """All at the first budget, then at the others; those that wait for the host come last."""
+    policies = asked.policy or POLICIES
+    options = {"n_full_layers": asked.full_layers, "interval": asked.interval}
     slow = [name for name in policies if setting(name, 1_000_000).leaving == "archive"]
     fast = [name for name in policies if name not in slow]
     for group, share, n_prompt in product((fast, slow), shares, lengths):
         budget = share(n_prompt)
         for name in group if budget < n_prompt else ():
-            run = partial(_one_policy, bench, name, budget, n_prompt, n_full_layers)
+            run = partial(_one_policy, bench, name, budget, n_prompt, options)
             yield f"{n_prompt:,} {name} {budget:,}", run
 
 
@@ -365,8 +367,10 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def _one_policy(bench: Bench, name: str, budget: int, n_prompt: int, n_full_layers: int) -> None:
-    bench.managed(setting(name, budget, n_full_layers=n_full_layers), budget, n_prompt)
+def _one_policy(
+    bench: Bench, name: str, budget: int, n_prompt: int, options: dict[str, int]
+) -> None:
+    bench.managed(setting(name, budget, **options), budget, n_prompt)
 
 
 def _share(text: str) -> Share:
@@ -415,6 +419,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--policy", action="append", choices=names()[2:], help=f"default {', '.join(POLICIES)}")
     add("--kernel", action="append", choices=list(kvd.KERNELS), help="of full attention")
     add("--full-layers", type=int, default=2, help="left alone by retrieving policies (default 2)")
+    add("--interval", type=int, default=64, help="tokens between evictions (default 64)")
     add("--steps", type=int, default=16, help="timed tokens of each row (default 16)")
     add("--fill", choices=("drawn", "prompt"), default="drawn", help="how caches are filled")
     add("--chunk", type=int, help="with --fill prompt: pieces of so many tokens")
@@ -440,6 +445,7 @@ def _setup(
         "model_s": round(build_s, 1),
         "fill": asked.fill,
         "steps": asked.steps,
+        "interval": asked.interval,
         **asdict(decoder),
     }
 

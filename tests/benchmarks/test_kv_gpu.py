@@ -10,6 +10,7 @@ import pytest
 QUICK = (
     *("--device", "cpu", "--small", "--length", "64", "--budget", "50%", "--steps", "2"),
     *("--kernel", "sdpa", "--kernel", "packed", "--batch", "fit", "--batch", "max"),
+    *("--interval", "1"),
 )
 
 
@@ -122,9 +123,10 @@ def test_every_contender_has_a_row_for_every_batch(torch, script, tmp_path, caps
     for r in rows:
         assert 0 < r["step_p10_s"] <= r["step_s"] <= r["step_p90_s"]
         if r["policy"] not in ("icecache", "infinigen", "windowkv"):
-            decoded = r["policy"] == "snapkv" and r["bytes_device"] - r["bytes_formula"]
-            spared = r["cache"] == "static" and r["bytes_device"] - r["bytes_formula"]
-            assert r["bytes_device"] == r["bytes_formula"] + decoded + spared
+            # What is held beside: room for the next tokens, and with SnapKV all that was decoded.
+            beside = r["bytes_device"] - r["bytes_formula"]
+            exact = r["policy"] in ("streaming-llm", "h2o", "tova", "keyformer")
+            assert beside == 0 if exact else 0 <= beside < r["bytes_formula"]
     h2o = next(r for r in rows if r["policy"] == "h2o" and r["batch"] == "max")
     assert h2o["bytes_device"] == 3 * 2 * 4 * 2 * 32 * 16 * 4
     printed = capsys.readouterr().out

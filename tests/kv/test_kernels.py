@@ -1,9 +1,13 @@
 """Attention over picked tokens agrees with gathering them, on a GPU and under the interpreter."""
 
+import json
 import os
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from itertools import starmap
 from math import inf, log, nan
 from multiprocessing import get_context
 
@@ -448,3 +452,53 @@ from memsieve.kv import kernels_triton
 print(kernels_triton.is_interpreted())
 """
     assert elsewhere(code).splitlines() == ["False", "False"]
+
+
+def _decoded_by_quest(shares, n_pad):
+    """Logits of a small model's steps under Quest, and in how many layers the kernel ran."""
+    import inspect
+
+    import torch
+
+    from memsieve import kv
+    from memsieve.kv import bench, kernels
+
+    sizes = bench.Sizes(n_layers=3, n_heads=4, n_kv_heads=2, head_dim=16, hidden=32, vocabulary=97)
+    model = bench.open_model("llama", sizes, n_positions=256)
+    ids = torch.randint(1, 97, (2, 70), generator=torch.Generator().manual_seed(0))
+    mask = torch.ones_like(ids)
+    mask[0, :n_pad] = 0
+    name = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
+    asked, run = [], kernels.attend_at
+    kernels.attend_at = lambda *args, **options: (asked.append(1), run(*args, **options))[1]
+    logits = []
+    with torch.no_grad(), kv.enable(model) as memory:
+        cache = memory.cache(kv.Quest(24, 4, n_full_layers=1, shares=shares))
+        for start, end in ((0, 64), *((at, at + 1) for at in range(64, 70))):
+            given = {"input_ids": ids[:, start:end], "attention_mask": mask[:, :end], name: cache}
+            logits.append(model(**given, use_cache=True).logits[:, -1])
+    kernels.attend_at = run
+    return torch.stack(logits).tolist(), len(asked)
+
+
+CASES = [(shares, n_pad) for shares in (False, True) for n_pad in (0, 5)]
+SCRIPT = """
+import json, runpy
+found = runpy.run_path({path!r})
+print(json.dumps([found["_decoded_by_quest"](*case) for case in found["CASES"]]))
+"""
+
+
+def test_a_policy_that_picks_gives_the_same_by_the_kernel(interpreted, torch):
+    by_kernel = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(path=__file__)],
+        env={**os.environ, "TRITON_INTERPRET": "1"},
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=300,
+    )
+    both = zip(json.loads(by_kernel.stdout), starmap(_decoded_by_quest, CASES), strict=True)
+    for (fused, n_asked), (gathered, n_gathered) in both:
+        assert (n_asked, n_gathered) == (2 * 6, 0)  # two layers choose, in six steps
+        assert (torch.tensor(fused) - torch.tensor(gathered)).abs().max() < 1e-5

@@ -178,6 +178,20 @@ def test_quest_reads_new_pages_only_and_finds_the_same(torch, toy, step_of):
         assert (one.slots[..., -1] == one.n_logical - 1).all()
 
 
+def test_heads_that_share_keys_may_share_the_pages_of_quest(torch, step_of):
+    """A page is as good as the query head of its group finds it that likes it most."""
+    draws = torch.Generator().manual_seed(0)
+    query, keys = (torch.randn(2, heads, n, 8, generator=draws) for heads, n in ((4, 1), (2, 64)))
+    step = step_of(query, keys)
+    policy = kv.Quest(12, 4, n_full_layers=0, shares=True)
+    best = policy.bounds(step).unflatten(1, (2, 2)).amax(2)
+    best[..., -1] = torch.inf
+    pages = best.topk(3).indices.sort().values
+    chosen = policy.attend(step).index
+    assert chosen.shape == (2, 2, 12)
+    assert torch.equal(chosen[..., ::4] // 4, pages)
+
+
 def test_quest_chooses_at_least_three_pages_and_no_more_than_there_are(torch, step_of):
     query, key = randoms(torch, (1, 2, 1, 8), (1, 1, 64, 8))
     assert kv.Quest(1, 16, n_full_layers=0).attend(step_of(query, key)).index.shape == (1, 2, 48)

@@ -34,7 +34,7 @@ def usable(
     keys and values are all bfloat16, float16 or float32, with at most 256 channels that lie side
     by side; no gradient is asked for; and the shapes are those of `attend_at`.
     """
-    return _objection(query, keys, values, index, mask) is None and _runs_on(query)
+    return _runs_on(query) and _objection(query, keys, values, index, mask) is None
 
 
 def attend_at(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from memsieve.kv import kernels
 from memsieve.kv.archive import picked
 from memsieve.kv.extras import Tensor, torch
 from memsieve.kv.policy import Attend, Extra, Step
@@ -19,25 +20,48 @@ class View:
     Attributes
     ----------
     keys, values
-        [B, H, m, D] and [B, H, m, Dv]; H is Hkv, or Hq where each query head has its own.
+        [B, H, m, D] and [B, H, m, Dv]; H is Hkv, or Hq where each query head has its own. With
+        an `index`, those it picks from: [B, Hkv, n, D] and [B, Hkv, n, Dv].
     mask
         [B, Hq, q, m], of bool or additive as the model's own; None where everything may be seen.
     slots
         [B, H, m], which were chosen, -1 for none; None where it is all that is stored.
+    index
+        [B, H, m], which are to be picked; None if that is done.
     """
 
     keys: Tensor
     values: Tensor
     mask: Tensor | None
     slots: Tensor | None = None
+    index: Tensor | None = None
 
     def attention(
         self, inner: Callable[..., Any], module: Any, query: Tensor, **kwargs: Any
     ) -> Any:
-        """Attention of `inner` over it."""
-        if self.slots is not None and self.keys.shape[1] == query.shape[1]:
+        """Attention of `inner` over it; by a kernel that picks for itself where one can run."""
+        keys, values = self.keys, self.values
+        if self.index is not None:
+            if _is_plain(inner, kwargs):
+                given = (query, keys, values, self.index)
+                if kernels.usable(*given, self.mask):
+                    scale = kwargs.get("scaling") or query.shape[-1] ** -0.5
+                    cap = kwargs.get("softcap")
+                    return kernels.attend_at(*given, scale=scale, mask=self.mask, softcap=cap), None
+            keys, values = picked(keys, self.index), picked(values, self.index)
+        if self.slots is not None and keys.shape[1] == query.shape[1]:
             module = _Ungrouped(module)
-        return inner(module, query, self.keys, self.values, self.mask, **kwargs)
+        return inner(module, query, keys, values, self.mask, **kwargs)
+
+
+def _is_plain(inner: Callable[..., Any], kwargs: dict[str, Any]) -> bool:
+    """Whether this is attention without attention sinks, dropout, or weights to be given out."""
+    return (
+        getattr(inner, "__name__", "") == "sdpa_attention_forward"
+        and kwargs.get("s_aux") is None
+        and not kwargs.get("dropout")
+        and not kwargs.get("output_attentions")
+    )
 
 
 class _Ungrouped:
@@ -71,18 +95,21 @@ def chosen(
 ) -> View:
     """What `plan` names; `key` as stored, turned by `rotary` to close the gaps of the choice."""
     slots, bias = step.slots, None
+    may_be_empty = has_empty or plan.valid is not None or plan.extra is not None
     if plan.index is not None:
         slots = picked(slots, plan.index)
-        key, value = picked(key, plan.index), picked(value, plan.index)
         if plan.valid is not None:
             slots = torch.where(plan.valid, slots, -1)
+        if plan.extra is None and rotary is None:
+            seen = masked(step, slots, mask, None, may_be_empty=may_be_empty)
+            return View(key, value, seen, slots, plan.index)
+        key, value = picked(key, plan.index), picked(value, plan.index)
     if plan.extra is not None:
         key, value, slots, bias = _joined(plan.extra, key, value, slots)
     if rotary is not None:
         newest, ascending = step.n_logical - 1, plan.extra is None
         shifts = closing_shifts(slots, newest, ascending=ascending)
         key = rotary.forward(key, _of_heads(shifts, key.shape[1]))
-    may_be_empty = has_empty or plan.valid is not None or plan.extra is not None
     return View(key, value, masked(step, slots, mask, bias, may_be_empty=may_be_empty), slots)
 
 

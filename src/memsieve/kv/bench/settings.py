@@ -100,6 +100,9 @@ _MADE: dict[str, Callable[[int, int], Policy]] = {
     "keyformer": lambda budget, _: Keyformer(budget),
     "packforcing": _pack_forcing,
     "quest": lambda budget, full: Quest(budget, _page_tokens(budget), n_full_layers=full),
+    "quest-shared": lambda budget, full: Quest(
+        budget, _page_tokens(budget), n_full_layers=full, shares=True
+    ),
     "snapkv": lambda budget, _: SnapKV(budget, n_window=max(1, min(32, budget // 2))),
     "streaming-llm": lambda budget, _: StreamingLLM(budget),
     "tova": lambda budget, _: TOVA(budget),

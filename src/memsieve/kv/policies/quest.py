@@ -27,6 +27,9 @@ class Quest(Policy):
         16 in paper and code.
     n_full_layers
         The first layers see everything; 2 in paper and code.
+    shares
+        Whether the query heads that share keys look at the same pages, by the largest of their
+        bounds. Not the paper's, whose models share no keys: a page is then read once for all.
 
     References
     ----------
@@ -39,6 +42,7 @@ class Quest(Policy):
     page_tokens: int = 16
     _: KW_ONLY
     n_full_layers: int = 2
+    shares: bool = False
 
     def __post_init__(self) -> None:
         whole_number("Quest.budget_tokens", self.budget_tokens, at_least=1)
@@ -54,6 +58,8 @@ class Quest(Policy):
         if n_chosen >= n_pages:
             return None
         bound = self.bounds(step)
+        if self.shares:
+            bound = bound.unflatten(1, (step.keys.shape[1], -1)).amax(2)
         bound[..., -1] = torch.inf
         pages = highest(bound, n_chosen)
         index = pages[..., None] * size + torch.arange(size, device=pages.device)
