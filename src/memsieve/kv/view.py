@@ -28,6 +28,9 @@ class View:
         [B, H, m], which were chosen, -1 for none; None where it is all that is stored.
     index
         [B, H, m], which are to be picked; None if that is done.
+    is_all
+        Whether it is all that the row has, in its order: attention is then the model's own, bit
+        for bit.
     """
 
     keys: Tensor
@@ -35,32 +38,50 @@ class View:
     mask: Tensor | None
     slots: Tensor | None = None
     index: Tensor | None = None
+    is_all: bool = False
 
     def attention(
         self, inner: Callable[..., Any], module: Any, query: Tensor, **kwargs: Any
     ) -> Any:
-        """Attention of `inner` over it; by a kernel that picks for itself where one can run."""
+        """Attention of `inner` over it, or by a faster way that gives the same but for rounding."""
         keys, values = self.keys, self.values
+        plain = not self.is_all and query.shape[2] == 1 and _is_plain(inner, kwargs)
+        scale = kwargs.get("scaling") or query.shape[-1] ** -0.5
         if self.index is not None:
-            if _is_plain(inner, kwargs):
-                given = (query, keys, values, self.index)
-                if kernels.usable(*given, self.mask):
-                    scale = kwargs.get("scaling") or query.shape[-1] ** -0.5
-                    cap = kwargs.get("softcap")
-                    return kernels.attend_at(*given, scale=scale, mask=self.mask, softcap=cap), None
+            given = (query, keys, values, self.index)
+            if plain and kernels.usable(*given, self.mask):
+                return kernels.attend_at(*given, scale=scale, mask=self.mask), None
             keys, values = picked(keys, self.index), picked(values, self.index)
+        if plain and keys.shape[1] < query.shape[1]:
+            return _packed(query, keys, values, self.mask, scale), None
         if self.slots is not None and keys.shape[1] == query.shape[1]:
             module = _Ungrouped(module)
         return inner(module, query, keys, values, self.mask, **kwargs)
 
 
+def _packed(
+    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scale: float
+) -> Tensor:
+    """Attention of single tokens [B, 1, Hq, Dv]: the heads of a group as so many queries.
+
+    Shared keys and values are then read once for the group, and never repeated.
+    """
+    n_rows, n_heads, _, n_channels = query.shape
+    grouped = query.reshape(n_rows, keys.shape[1], -1, n_channels)
+    if mask is not None:
+        mask = mask.expand(n_rows, n_heads, 1, -1).reshape(*grouped.shape[:3], -1)
+    found = torch.nn.functional.scaled_dot_product_attention(
+        grouped, keys, values, attn_mask=mask, scale=scale
+    )
+    return found.reshape(n_rows, 1, n_heads, -1)
+
+
 def _is_plain(inner: Callable[..., Any], kwargs: dict[str, Any]) -> bool:
-    """Whether this is attention without attention sinks, dropout, or weights to be given out."""
+    """Whether it is PyTorch's attention, without sinks, caps, dropout or weights to give out."""
     return (
         getattr(inner, "__name__", "") == "sdpa_attention_forward"
+        and not any(kwargs.get(name) for name in ("dropout", "softcap", "output_attentions"))
         and kwargs.get("s_aux") is None
-        and not kwargs.get("dropout")
-        and not kwargs.get("output_attentions")
     )
 
 
@@ -78,9 +99,10 @@ class _Ungrouped:
 
 def stored(step: Step, value: Tensor, mask: Tensor | None, *, has_empty: bool) -> View:
     """All that is stored; `mask` is that of all N tokens seen so far."""
-    if step.n_stored != step.n_logical or has_empty:
+    is_all = step.n_stored == step.n_logical and not has_empty
+    if not is_all:
         mask = masked(step, step.slots, mask, None, may_be_empty=has_empty)
-    return View(step.keys, value, mask)
+    return View(step.keys, value, mask, is_all=is_all)
 
 
 def chosen(
