@@ -2,25 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from functools import cache
+from threading import Lock
+from typing import Any, TypeVar
+from weakref import WeakSet
+
+from memsieve.errors import ParameterError
 from memsieve.kv.extras import Tensor, torch
 from memsieve.kv.policy import Extra
+from memsieve.kv.worker import Job, begun, to_host
+
+T = TypeVar("T")
+
+_COUNTING = Lock()  # what is fetched is counted on two threads
 
 
 class Archive:
     """Keys, values and slots of one layer on the host; n entries of each head.
 
+    What a policy wants is fetched at once (`fetch`) or beside the pass (`ask`). Changes wait
+    until nothing is being read: what was asked for is what was there at that moment.
+
     Attributes
     ----------
     n
         How many entries each head has; some may be empty places (slot -1).
+    n_max
+        Memory is never taken for more entries of each head than this; None: no limit. Only who
+        sets `places` can keep to it: others append.
+    places
+        Where the next `add` puts its entries, [B, Hkv, m] int64: any index up to n_max, taken
+        or not, none twice; a new one makes all before it count. -1: nowhere, the entry is
+        forgotten. None: behind all others, in order.
+    version
+        Grows with every change.
     bytes_fetched
-        What `fetch` has brought to the device so far, keys and values.
+        Keys and values that were sent to the device so far, also those that nobody took.
     """
 
     def __init__(self) -> None:
-        self.n = self.bytes_fetched = 0
+        self.n = self.bytes_fetched = self.version = 0
+        self.n_max: int | None = None
+        self.places: Tensor | None = None
         self._held: list[Tensor] = []  # keys, values, slots; longer than n, to grow seldom
-        self._device = None
+        self._device: Any = None
+        self._readers: WeakSet[Future[Any]] = WeakSet()
+
+    def __getstate__(self) -> dict[str, Any]:
+        wait(list(self._readers))  # they count what they fetch
+        return {name: part for name, part in vars(self).items() if name != "_readers"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _readers=WeakSet())
 
     @property
     def keys(self) -> Tensor:
@@ -43,17 +79,34 @@ class Archive:
         return sum(_bytes(tensor) for tensor in (self.keys, self.values)) if self.n else 0
 
     def add(self, keys: Tensor, values: Tensor, slots: Tensor) -> None:
-        """Append m entries of each head."""
+        """Append m entries of each head, or put them where `places` says."""
+        self._changes()
         self._device = keys.device
         added = [tensor.to("cpu") for tensor in (keys, values, slots)]
+        places, self.places = self.places, None
+        if places is not None:
+            self._put(added, places.to("cpu"))
+            return
         end = self.n + added[0].shape[2]
-        if not self._held or self._held[0].shape[2] < end:
-            self._grow(added, max(end, 2 * self.n))
+        self._make_room(added, end)
         for held, new in zip(self._held, added, strict=True):
             held[:, :, self.n : end] = new
         self.n = end
 
-    def _grow(self, like: list[Tensor], room: int) -> None:
+    def _put(self, added: list[Tensor], places: Tensor) -> None:
+        end = max(self.n, int(places.max()) + 1)
+        self._make_room(added, end)
+        self._held[2][:, :, self.n : end] = -1
+        self.n = end
+        stays = (places >= 0).flatten()
+        at = self._rows(places.clamp(min=0))[stays]
+        for held, new in zip(self._held, added, strict=True):
+            held.flatten(0, 2).index_copy_(0, at, new.flatten(0, 2)[stays])
+
+    def _make_room(self, like: list[Tensor], n: int) -> None:
+        if self._held and self._held[0].shape[2] >= n:
+            return
+        room = max(n, min(2 * self.n, self.n_max or 2 * self.n))
         grown = [new.new_empty((*new.shape[:2], room, *new.shape[3:])) for new in like]
         if self.n:
             for old, new in zip(self._held, grown, strict=True):
@@ -61,28 +114,132 @@ class Archive:
         self._held = grown
 
     def fetch(self, index: Tensor) -> Extra:
-        """Entries `index` [B, Hkv, m] on the layer's device, ready for `Attend.extra`."""
-        at = index.to("cpu")
-        keys, values = (picked(tensor, at) for tensor in (self.keys, self.values))
-        self.bytes_fetched += _bytes(keys) + _bytes(values)
-        return Extra(
-            keys.to(self._device),
-            values.to(self._device),
-            self.slots.gather(2, at).to(index.device),
-        )
+        """Entries `index` [B, Hkv, m] on the layer's device, ready for `Attend.extra`.
+
+        Raises
+        ------
+        ParameterError
+            If the index names an entry that is not there.
+        """
+        return self.send(index.to("cpu")).extra()
+
+    def ask(self, index: Tensor) -> Arriving:
+        """The same, gathered by the worker: this returns at once, `Arriving.extra` waits.
+
+        What is asked for and not taken costs its copy, and is let go with the answer. Errors
+        come out of `Arriving.extra`.
+        """
+        at = to_host(index)
+        return Arriving(self.read(lambda: self.send(at())))
+
+    def read(self, work: Callable[[], T]) -> Job[T]:
+        """Have `work`, which reads this archive, done by the worker; changes wait for it."""
+        job = begun(work)
+        self._readers.add(job.future)
+        return job
+
+    def _changes(self) -> None:
+        """Wait for those that read: what they raised is theirs to tell."""
+        wait(list(self._readers))
+        self.version += 1
+
+    def send(self, index: Tensor) -> Sent:
+        """Gather entries `index`, which lies on the host, and send them to the layer's device.
+
+        On CUDA the copy goes from pinned memory on a stream of its own, and need not be over
+        when this returns. For work that the worker does; others `fetch` or `ask`.
+        """
+        if index.numel():
+            first, last = int(index.min()), int(index.max())
+            if first < 0 or last >= self.n:
+                raise ParameterError(
+                    f"an index into an archive of {self.n} entries must be in [0, {self.n}), "
+                    f"got {first if first < 0 else last}"
+                )
+        on_cuda = self._device is not None and self._device.type == "cuda"
+        at, shape = self._rows(index), index.shape
+        parts = [_gathered(held, at, shape, pinned=on_cuda) for held in self._held]
+        with _COUNTING:
+            self.bytes_fetched += _bytes(parts[0]) + _bytes(parts[1])
+        if not on_cuda:
+            return Sent(Extra(*(part.to(self._device) for part in parts)))
+        stream = _side_stream(self._device)
+        with torch.cuda.stream(stream):
+            there = Extra(*(part.to(self._device, non_blocking=True) for part in parts))
+            copied = torch.cuda.Event()
+            copied.record(stream)
+        return Sent(there, copied)
+
+    def _rows(self, index: Tensor) -> Tensor:
+        """Where entries [B, H', m] lie in a list of all rows, heads and places: [B * H' * m]."""
+        n_rows, n_heads, room = self._held[2].shape
+        first = torch.arange(n_rows * n_heads).view(n_rows, n_heads, 1) * room
+        return (index + first.repeat_interleave(index.shape[1] // n_heads, 1)).flatten()
 
     def of_rows(self, index: Tensor) -> None:
         """Take rows `index` [B']."""
+        self._changes()
         self._held = [tensor.index_select(0, index.to("cpu")) for tensor in self._held]
 
     def crop(self, n_logical: int) -> None:
         """Empty the places of slots from `n_logical` on."""
+        self._changes()
         if self.n:
             self.slots.masked_fill_(self.slots >= n_logical, -1)
 
     def clear(self) -> None:
         """Forget all entries."""
-        self.n, self._held = 0, []
+        self._changes()
+        self.n, self._held, self.places = 0, [], None
+
+
+@dataclass(frozen=True, eq=False)
+class Sent:
+    """Entries of an archive that were gathered and sent; on CUDA they may still be copied."""
+
+    what: Extra
+    copied: Any = None  # the event of that copy
+
+    def extra(self) -> Extra:
+        """The entries, for use on the current stream, which waits for the copy."""
+        if self.copied is not None:
+            stream = torch.cuda.current_stream(self.what.keys.device)
+            stream.wait_event(self.copied)
+            for tensor in (self.what.keys, self.what.values, self.what.slots):
+                tensor.record_stream(stream)
+        return self.what
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Sent:
+        there = self.extra()
+        parts = (there.keys, there.values, there.slots)
+        return Sent(Extra(*(part.clone() for part in parts)))
+
+
+@dataclass(frozen=True, eq=False)
+class Arriving:
+    """Entries of an archive that were asked for: what was there at that moment.
+
+    A copy holds entries of its own, and waits for them where they have not arrived.
+    """
+
+    job: Job[Sent]
+
+    def extra(self) -> Extra:
+        """The entries on the layer's device, as `Archive.fetch` gives them; waits for them."""
+        return self.job.result().extra()
+
+
+@cache
+def _side_stream(device: Any) -> Any:
+    return torch.cuda.Stream(device)
+
+
+def _gathered(held: Tensor, at: Tensor, shape: Sequence[int], *, pinned: bool) -> Tensor:
+    """Rows `at` of [B, H, room, ...] as [*shape, ...], in pinned memory if they are to be sent."""
+    found = torch.empty((*shape, *held.shape[3:]), dtype=held.dtype, pin_memory=pinned)
+    # Rows that are copied whole: several times as fast as a gather.
+    torch.index_select(held.flatten(0, 2), 0, at, out=found.flatten(0, 2))
+    return found
 
 
 def picked(tensor: Tensor, index: Tensor) -> Tensor:

@@ -1,0 +1,78 @@
+"""Work beside the forward pass: one thread that all caches share, and what it has been given."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from copy import deepcopy
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+
+from memsieve.kv.extras import Tensor, torch
+
+T = TypeVar("T")
+
+
+@lru_cache(maxsize=1)
+def _pool() -> ThreadPoolExecutor:
+    # One thread: each layer waits for its own job before the next is given, and threads that
+    # compete for the cores would slow down the pass that they are to help.
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has no such thread
+    return ThreadPoolExecutor(1, "memsieve-kv")
+
+
+class Job(Generic[T]):
+    """Something that is being done by the worker; made by `begun`.
+
+    A copy waits for the job, and holds a copy of what it gave, or raises what it raised.
+    """
+
+    def __init__(self, future: Future[T]) -> None:
+        self.future = future
+
+    def result(self) -> T:
+        """Wait, and give what came out; what the work raised is raised here, each time."""
+        return self.future.result()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Job[T]:
+        twin: Future[T] = Future()
+        error = self.future.exception()
+        if error is None:
+            twin.set_result(deepcopy(self.future.result(), memo))
+        else:
+            twin.set_exception(error)
+        return Job(twin)
+
+
+def begun(work: Callable[[], T]) -> Job[T]:
+    """Have `work` done by the worker, from now on and in order of asking, without gradients.
+
+    The work must not wait for another job. It may read what the caller has, and should write to
+    nothing: then a job that nobody wants any more can be let go.
+    """
+    # Both modes belong to a thread, and the worker knows nothing of the caller's.
+    is_inference = torch.is_inference_mode_enabled()
+
+    def alike() -> T:
+        with torch.inference_mode(is_inference), torch.no_grad():
+            return work()
+
+    return Job(_pool().submit(alike))
+
+
+def to_host(tensor: Tensor) -> Callable[[], Tensor]:
+    """Begin to copy a tensor to the host; what is given waits for the copy, on any thread."""
+    if tensor.device.type != "cuda":
+        here = tensor.to("cpu")
+        return lambda: here
+    copy = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    copy.copy_(tensor, non_blocking=True)
+    copied = torch.cuda.Event()
+    copied.record(torch.cuda.current_stream(tensor.device))
+
+    def waited() -> Tensor:
+        copied.synchronize()
+        return copy
+
+    return waited
