@@ -6,7 +6,8 @@ import pytest
 
 from memsieve import kv
 from memsieve.errors import ParameterError
-from memsieve.kv.policies.infinigen import InfiniGen, basis, choose, query_ahead, skew_model
+from memsieve.kv.ahead import query_ahead
+from memsieve.kv.policies.infinigen import InfiniGen, basis, choose, skew_model
 
 pytestmark = pytest.mark.torch
 

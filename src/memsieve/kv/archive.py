@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
@@ -13,7 +13,7 @@ from weakref import WeakSet
 from memsieve.errors import ParameterError
 from memsieve.kv.extras import Tensor, torch
 from memsieve.kv.policy import Extra
-from memsieve.kv.worker import Job, begun, to_host
+from memsieve.kv.worker import Job, begun, to_host, waited_for
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class Archive:
         self._readers: WeakSet[Future[Any]] = WeakSet()
 
     def __getstate__(self) -> dict[str, Any]:
-        wait(list(self._readers))  # they count what they fetch
+        waited_for(list(self._readers))  # they count what they fetch
         return {name: part for name, part in vars(self).items() if name != "_readers"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -140,7 +140,7 @@ class Archive:
 
     def _changes(self) -> None:
         """Wait for those that read: what they raised is theirs to tell."""
-        wait(list(self._readers))
+        waited_for(list(self._readers))
         self.version += 1
 
     def send(self, index: Tensor) -> Sent:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from copy import deepcopy
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
@@ -16,40 +16,50 @@ T = TypeVar("T")
 
 @lru_cache(maxsize=1)
 def _pool() -> ThreadPoolExecutor:
-    # One thread: each layer waits for its own job before the next is given, and threads that
-    # compete for the cores would slow down the pass that they are to help.
+    # One thread: each layer takes its job before the next is given, and threads that compete for
+    # the cores would slow down the pass that they are to help.
     os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has no such thread
     return ThreadPoolExecutor(1, "memsieve-kv")
 
 
 class Job(Generic[T]):
-    """Something that is being done by the worker; made by `begun`.
+    """Something that the worker has been given; made by `begun`.
 
     A copy waits for the job, and holds a copy of what it gave, or raises what it raised.
     """
 
-    def __init__(self, future: Future[T]) -> None:
-        self.future = future
+    def __init__(self, future: Future[T], work: Callable[[], T]) -> None:
+        self.future, self._work = future, work
 
     def result(self) -> T:
-        """Wait, and give what came out; what the work raised is raised here, each time."""
+        """Wait, and give what came out; what the work raised is raised here, each time.
+
+        What has not begun is done on the thread that asks, as waiting could only take longer: so
+        a worker that gets no core, or has more to do, costs next to nothing.
+        """
+        if self.future.cancel():
+            here: Future[T] = Future()
+            here.set_result(self._work())
+            self.future = here
         return self.future.result()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Job[T]:
+        if self.future.cancelled():  # it raised where it was asked for, and would again
+            return self
         twin: Future[T] = Future()
         error = self.future.exception()
         if error is None:
             twin.set_result(deepcopy(self.future.result(), memo))
         else:
             twin.set_exception(error)
-        return Job(twin)
+        return Job(twin, self._work)
 
 
 def begun(work: Callable[[], T]) -> Job[T]:
     """Have `work` done by the worker, from now on and in order of asking, without gradients.
 
     The work must not wait for another job. It may read what the caller has, and should write to
-    nothing: then a job that nobody wants any more can be let go.
+    nothing: then a job that nobody wants any more can be let go, with what it raised.
     """
     # Both modes belong to a thread, and the worker knows nothing of the caller's.
     is_inference = torch.is_inference_mode_enabled()
@@ -58,7 +68,12 @@ def begun(work: Callable[[], T]) -> Job[T]:
         with torch.inference_mode(is_inference), torch.no_grad():
             return work()
 
-    return Job(_pool().submit(alike))
+    return Job(_pool().submit(alike), alike)
+
+
+def waited_for(jobs: Iterable[Future[Any]]) -> None:
+    """Wait until none of them is being done; what they raised stays with them."""
+    wait([job for job in jobs if not job.cancelled()])
 
 
 def to_host(tensor: Tensor) -> Callable[[], Tensor]:

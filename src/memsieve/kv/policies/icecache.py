@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from memsieve.errors import ParameterError
+from memsieve.kv.ahead import query_ahead
 from memsieve.kv.archive import Archive
 from memsieve.kv.checks import ModelFacts, whole_number
 from memsieve.kv.extras import Tensor
 from memsieve.kv.page_tree import Forest, Growth, best_pages, grown, interleaved, keys_of, search
-from memsieve.kv.policy import Attend, Keep, Policy, State, Step
-from memsieve.kv.resident import brought, indices_of
-from memsieve.kv.rotations import refuse_latent, remember, rotary_of
+from memsieve.kv.policy import Attend, Extra, Keep, Policy, State, Step
+from memsieve.kv.resident import HERE, Bringing, bringing, brought, indices_of, settled
+from memsieve.kv.rotations import refuse_latent, remember
+from memsieve.kv.worker import Job, to_host
 
 TREE = "tree"
 
@@ -56,8 +58,9 @@ class IceCache(Policy):
         r: the first of every r layers chooses tokens for all of them; 0 or 1: each its own. 3 in
         the paper's variant (r).
     prefetches
-        Whether the search for a layer runs one layer ahead, with the query that this layer's
-        input gives under the next layer's projection, norm and rotation.
+        Whether the search for a layer begins one layer ahead, with the query that this layer's
+        input gives under the next layer's projection, norm and rotation. A worker thread
+        searches, gathers and sends, while this layer attends and its MLP is computed.
     seed
         Of the sorting direction.
 
@@ -73,9 +76,10 @@ class IceCache(Policy):
     number of rows; tokens are fetched and not pages, so that a page which gained one costs one
     token; `share` is 1 by default, as one direction alone loses much (recall .84 - .96 at 0.8
     against .99 on clustered keys); `page_topks` is left out; reuse names tokens, each layer
-    fetches its own; search, copy and attention follow one another on one thread, so prefetching
-    changes what is chosen and saves no time; what is told at `grown`. UNCONFIRMED: promotion
-    rule and page_topks behind the paper's tables.
+    fetches its own; one thread searches, and also grows the tree, where the code has 64; with
+    prefetching, each layer chooses for itself also where `n_reuse_layers` would share; what is
+    told at `grown`. UNCONFIRMED: promotion rule and page_topks behind the paper's tables; the
+    copy on a stream of its own, which was not run on a GPU.
     """
 
     n_pages: int = 16
@@ -141,11 +145,10 @@ class IceCache(Policy):
         if step.is_prefill:
             whole = indices_of(real_entries(archive, step.padding))
             return Attend(extra=brought(step.state, archive, *whole))
-        ahead = step.state.layer.pop("ahead", None)
-        if ahead is not None and ahead[0] == step.n_logical:
-            choice = ahead[1]
-        else:
-            choice = self._choice_of_group(step, archive)
+        search = step.state.layer.pop("ahead", None)
+        if search is not None and search.is_of(step.n_logical, archive):
+            return Attend(extra=search.taken(step.state))
+        choice = self._choice_of_group(step, archive)
         return Attend(extra=brought(step.state, archive, *choice))
 
     def _choice_of_group(self, step: Step, archive: Archive) -> tuple[Tensor, Tensor]:
@@ -173,35 +176,58 @@ class IceCache(Policy):
 
         `query` [B, Hq, 1, D]; the tree in `state` grows by what came to the archive since.
         """
-        forest = self._forest(state, archive, padding)
-        asked = query[:, :, -1].unflatten(1, (archive.slots.shape[1], -1)).to("cpu")
+        forest, *choice = self._searched(
+            Forest.held_as(TREE, state.row),
+            archive,
+            query.to("cpu"),
+            padding,
+            n_logical,
+        )
+        state.row.update(forest.tensors(TREE))
+        return choice[0], choice[1]
+
+    def _searched(
+        self,
+        forest: Forest | None,
+        archive: Archive,
+        query: Tensor,
+        padding: Tensor | None,
+        n_logical: int,
+    ) -> tuple[Forest, Tensor, Tensor]:
+        """The tree with all that is in the archive, and `choice`; on the host, changes nothing."""
+        if forest is None or forest.n < archive.n:
+            real = real_entries(archive, padding)
+            forest = grown(forest, archive.keys, real, self.growth)
+        asked = query[:, :, -1].unflatten(1, (archive.slots.shape[1], -1))
         view = self.field_of_view or max(int(1.5e-3 * n_logical), 30)
         scores = search(
             forest, archive.keys, asked, self.growth, field_of_view=view, share=self.share
         )
         k = self.n_pages - self.n_sink_pages - self.n_window_pages
-        return keys_of(forest, interleaved(best_pages(scores, k), k))
-
-    def _forest(self, state: State, archive: Archive, padding: Tensor | None) -> Forest:
-        forest = Forest.held_as(TREE, state.row)
-        if forest is None or forest.n < archive.n:
-            real = real_entries(archive, padding)
-            forest = grown(forest, archive.keys, real, self.growth)
-            state.row.update(forest.tensors(TREE))
-        return forest
+        return forest, *keys_of(forest, interleaved(best_pages(scores, k), k))
 
     def _look_ahead(self, step: Step) -> None:
-        """Search the next layer's tree with the query that is to be expected there."""
+        """Have the next layer's tree searched, with the query that is to be expected there."""
         known = step.shared.layer.get("layers", {}).get(step.layer + 1)
         if known is None or step.hidden is None or step.layer + 1 < self.n_full_layers:
             return
         named, state, archive = known
         if archive is None or not archive.n or named() is None:
             return
-        query = predicted_query(named(), step)
-        choice = self.choice(state, archive, query, step.padding, step.n_logical)
-        brought(state, archive, *choice)
-        state.layer["ahead"] = (step.n_logical, choice)
+        query = to_host(query_ahead(named(), step, step.hidden[:, -1:]))
+        padding = None if step.padding is None else to_host(step.padding)
+        forest, here, n_logical = (
+            Forest.held_as(TREE, state.row),
+            state.row.get(HERE),
+            step.n_logical,
+        )
+
+        def work() -> tuple[Forest, Bringing]:
+            real = None if padding is None else padding()
+            later, *choice = self._searched(forest, archive, query(), real, n_logical)
+            return later, bringing(here, archive, *choice)
+
+        state.layer["ahead"] = _Search(n_logical, archive.version, archive.read(work))
 
     def observe(self, step: Step) -> None:
         """Make this layer known to the one before it."""
@@ -225,6 +251,25 @@ class IceCache(Policy):
         return Keep(*indices_of(stays))
 
 
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """What the worker finds for a layer in the pass that brings token number `n_logical`."""
+
+    n_logical: int
+    version: int  # of the archive
+    job: Job[tuple[Forest, Bringing]]
+
+    def is_of(self, n_logical: int, archive: Archive) -> bool:
+        """Whether it was made in this pass, and nothing in the archive has changed since."""
+        return (self.n_logical, self.version) == (n_logical, archive.version)
+
+    def taken(self, state: State) -> Extra:
+        """Wait for what was found; it and the grown tree stand in `state` from now on."""
+        forest, coming = self.job.result()
+        state.row.update(forest.tensors(TREE))
+        return settled(state, coming)
+
+
 def real_entries(archive: Archive, padding: Tensor | None) -> Tensor:
     """[B, Hkv, n] bool, on the host: entries that are neither padding nor empty."""
     held = archive.slots >= 0
@@ -232,23 +277,3 @@ def real_entries(archive: Archive, padding: Tensor | None) -> Tensor:
         return held
     rows = padding.to("cpu")[:, None].expand(-1, held.shape[1], -1)
     return held & rows.gather(2, archive.slots.clamp(min=0))
-
-
-def predicted_query(module: Any, step: Step) -> Tensor:
-    """What `module`, the next layer, would ask if its input were this layer's: [B, Hq, 1, D].
-
-    Positions are those that `generate` gives: places among the real tokens of a row.
-    """
-    n_rows, head_dim = step.query.shape[0], step.query.shape[3]
-    hidden: Tensor = step.hidden
-    asked = module.q_proj(hidden[:, -1:])
-    norm = getattr(module, "q_norm", None)
-    if norm is not None and norm.weight.shape[-1] == asked.shape[-1]:
-        asked, norm = norm(asked), None
-    asked = asked.view(n_rows, 1, -1, head_dim)
-    asked = (asked if norm is None else norm(asked)).transpose(1, 2)
-    rotary = rotary_of(module)
-    if rotary is None:
-        return asked
-    newest = step.positions.amax(-1)[:, :1, None]
-    return rotary.forward(asked, newest.expand(-1, asked.shape[1], -1))

@@ -10,11 +10,13 @@ from typing import Any, ClassVar
 from weakref import WeakKeyDictionary, ref
 
 from memsieve.errors import ParameterError
-from memsieve.kv.archive import Archive, highest, picked
+from memsieve.kv.ahead import check_queries, query_ahead
+from memsieve.kv.archive import Archive, Arriving, highest, picked
 from memsieve.kv.checks import ModelFacts, whole_number
 from memsieve.kv.extras import Tensor, torch
+from memsieve.kv.host_pool import VICTIMS, Victim, evicted, moved, places
 from memsieve.kv.policy import Attend, Extra, Keep, Policy, State, Step
-from memsieve.kv.rotations import remember, rotary_of
+from memsieve.kv.rotations import remember
 from memsieve.kv.scores import widened
 
 SKEWS = ("prompt", "model", "off")
@@ -34,10 +36,18 @@ class InfiniGen(Policy):
     e^-alpha of the largest weight, as far as the guess is right (4: 0.018, 5: 0.0067).
 
     With `leaving="archive"` keys and values lie on the host, and the chosen ones of layer i + 1
-    are fetched before layer i is left; the device holds a share `ratio` of the keys (at least in
-    float32), and all of the first `n_full_layers`. Passes of several tokens look at, and so
-    fetch, everything. With `leaving="drop"` all stays on the device, and only attention is
-    spared. Each step costs one query projection and n * ratio * D products more for each layer.
+    are asked for in the pass over layer i, once its attention is done: a worker thread gathers
+    and sends them while the rest of layer i and the projections of layer i + 1 are computed. The
+    device holds a share `ratio` of the keys (at least in float32), and all of the first
+    `n_full_layers`. Passes of several tokens look at, and so fetch, everything. With
+    `leaving="drop"` all stays on the device, and only attention is spared. Each step costs one
+    query projection and n * ratio * D products more for each layer.
+
+    With `n_pool` each head has room for so many tokens on the host. When it is full, a new token
+    takes the place of a victim, which is forgotten for ever. The pool is filled in order, token
+    by token: of a first prompt that is longer the newest `n_pool` real tokens stay, as none has
+    been fetched (the prompt itself is attended to in full). Padding and what `crop` emptied go
+    first. What a guess names counts as fetched, a pass that looks at everything does not.
 
     Parameters
     ----------
@@ -58,19 +68,28 @@ class InfiniGen(Policy):
     n_full_layers
         So many layers look at everything, the first of those that the cache manages, >= 1; 1 in
         the paper, 2 in the speed code.
+    n_pool
+        Most tokens of each head on the host, >= 1; None: no limit. Of no meaning with
+        `leaving="drop"`.
+    victim
+        Who gives way: "counter", of the older half of the pool the one fetched least often (the
+        default of the code); "lru", the one fetched or written longest ago; "fifo", the oldest.
+        Of equal ones the older. UNCONFIRMED: that the code halves its counters when one is full;
+        here they count on, and `crop` sets them to 0.
 
     Raises
     ------
     ParameterError
-        If a number lies outside its range or `skew` is none of the three. When a cache meets a
-        model: if that has no query projection of its own (`q_proj`), rotates by an unknown rule,
-        or `skew="model"` and `skew_model` has not seen it. At the first pass: if the queries
-        that the model computes are not those foreseen here.
+        If a number lies outside its range, or `skew` or `victim` is none of the three. When a
+        cache meets a model: if that has no query projection of its own (`q_proj`), rotates by an
+        unknown rule, or `skew="model"` and `skew_model` has not seen it. At the first pass: if
+        the queries that the model computes are not those foreseen here.
 
     Examples
     --------
-    >>> InfiniGen(400, alpha=5.0)
-    InfiniGen(budget_tokens=400, alpha=5.0, ratio=0.2, skew='prompt', n_full_layers=1)
+    >>> InfiniGen(400, alpha=5.0)  # doctest: +NORMALIZE_WHITESPACE
+    InfiniGen(budget_tokens=400, alpha=5.0, ratio=0.2, skew='prompt', n_full_layers=1, n_pool=None,
+    victim='counter')
 
     References
     ----------
@@ -83,9 +102,9 @@ class InfiniGen(Policy):
     gives the numbers of the paper's partial weights without their saving - with rotation between
     projection and basis there are none; padding is never chosen. Channels and basis come from
     the first pass and are kept until `crop` or `reset`; the first pass after `crop`, and with
-    `prefill="end"` the first token after a prompt, see everything. Use `positions="keep"`. Not
-    here: streams that hide the copying (a fetch waits for its copy), and a limit of the host
-    pool with its eviction by counters.
+    `prefill="end"` the first token after a prompt, see everything. Use `positions="keep"`. The
+    pool is limited in tokens of each head, the paper's in memory. UNCONFIRMED: the copy on a
+    stream of its own, which was not run on a GPU.
     """
 
     budget_tokens: int
@@ -94,6 +113,8 @@ class InfiniGen(Policy):
     ratio: float = 0.2
     skew: str = "prompt"
     n_full_layers: int = 1
+    n_pool: int | None = None
+    victim: str = "counter"
 
     needs: ClassVar[frozenset[str]] = frozenset({"hidden"})
     keeps_rows: ClassVar[bool] = True
@@ -101,12 +122,17 @@ class InfiniGen(Policy):
     def __post_init__(self) -> None:
         whole_number("InfiniGen.budget_tokens", self.budget_tokens, at_least=1)
         whole_number("InfiniGen.n_full_layers", self.n_full_layers, at_least=1)
+        if self.n_pool is not None:
+            whole_number("InfiniGen.n_pool", self.n_pool, at_least=1)
         if isnan(self.alpha) or self.alpha < 0:
             raise ParameterError(f"InfiniGen.alpha must be >= 0, got {self.alpha!r}")
         if not 0 < self.ratio <= 1:
             raise ParameterError(f"InfiniGen.ratio must be in (0, 1], got {self.ratio!r}")
-        if self.skew not in SKEWS:
-            raise ParameterError(f"InfiniGen.skew must be one of {list(SKEWS)}, got {self.skew!r}")
+        for name, known in (("skew", SKEWS), ("victim", VICTIMS)):
+            if getattr(self, name) not in known:
+                raise ParameterError(
+                    f"InfiniGen.{name} must be one of {list(known)}, got {getattr(self, name)!r}"
+                )
 
     @property
     def n_recent(self) -> int:
@@ -131,14 +157,12 @@ class InfiniGen(Policy):
                 _skew_of(module)
 
     def attend(self, step: Step) -> Attend | None:
-        """What the layer before has made ready; everything for prompts and the first layers."""
+        """What the layer before has asked for; everything for prompts and the first layers."""
         ahead = _layers(step).get(step.layer)
-        plan = None
-        if ahead is not None:
-            plan, ahead.plan = ahead.plan, None
-        if plan is None and step.archive is not None:
-            return _everything(step.archive, step)
-        return plan
+        guess = None if ahead is None else ahead.taken()
+        if guess is not None:
+            return guess.attend()
+        return None if step.archive is None else _everything(step.archive, step)
 
     def observe(self, step: Step) -> None:
         """Keep this layer's partial keys up to date, then guess for the next layer."""
@@ -149,13 +173,16 @@ class InfiniGen(Policy):
         following = min((layer for layer in layers if layer > step.layer), default=None)
         if following is not None and not step.is_prefill:
             ahead = layers[following]
+            ahead.guess = None
             if ahead.is_known:
-                ahead.plan = ahead.attending(*self.guess(step, ahead.state, ahead.module()))
+                ahead.note(*self.guess(step, ahead.state, ahead.module()))
 
     def keep(self, step: Step) -> Keep | None:
         """All but the first layers go to the host, where there is an archive."""
         if step.archive is None or self._sees_all(step):
             return None
+        if self.n_pool is not None:
+            _make_room(step, step.archive, self.n_pool, VICTIMS[self.victim])
         return Keep(step.slots[:, :, :0])
 
     def _sees_all(self, step: Step) -> bool:
@@ -175,28 +202,35 @@ class InfiniGen(Policy):
         logits = (query @ keys.transpose(2, 3)) * step.scale  # [B, Hkv, g, M]
         if step.softcap is not None:
             logits = (logits / step.softcap).tanh() * step.softcap
-        return choose(logits, usable, self.alpha, self.budget_tokens)
+        index, valid = choose(logits, usable, self.alpha, self.budget_tokens)
+        if "worth" in row:
+            rule, newest = VICTIMS[self.victim], step.n_logical - 1
+            row["worth"] = rule.fetched(row["worth"], index, valid, newest)
+        return index, valid
 
     def _remember(self, step: Step) -> None:
         row, archive, n_new = step.state.row, step.archive, step.query.shape[2]
         n_archived = 0 if archive is None else archive.n
         known = row["partial"].shape[2] if "partial" in row else -1
-        keys, real = step.keys, step.real
+        keys, real, slots = step.keys, step.real, step.slots
         if known + n_new == n_archived + step.n_stored:
-            keys, real = keys[:, :, -n_new:], real[:, :, -n_new:]
+            keys, real, slots = (x[:, :, -n_new:] for x in (keys, real, slots))
         else:
             self._prepare(step)
             all_left = None if archive is None else _everything(archive, step)
             if all_left is not None and all_left.extra is not None:  # forgotten by `crop`
                 keys = torch.cat([all_left.extra.keys, keys], dim=2)
                 real = torch.cat([_real_at(step, all_left.extra.slots), real], dim=2)
-        partial = _cut(_turned(widened(keys), row), row)
-        for name, new in (("partial", partial), ("usable", real)):
+                slots = torch.cat([all_left.extra.slots, slots], dim=2)
+        fresh = {"partial": _cut(_turned(widened(keys), row), row), "usable": real}
+        if archive is not None and self.n_pool is not None:
+            fresh |= {"slots": slots, "worth": VICTIMS[self.victim].worth(slots)}
+        for name, new in fresh.items():
             row[name] = torch.cat([row[name], new], dim=2) if name in row else new
 
     def _prepare(self, step: Step) -> None:
         """Choose basis and channels from the queries of this pass, padding left out."""
-        check_queries(step)
+        check_queries(step, "InfiniGen")
         row, n_kv = step.state.row, step.slots.shape[1]
         row.clear()
         query = step.query
@@ -232,7 +266,7 @@ class _Ahead:
     module: Callable[[], Any]  # weak: a copy of the cache must not copy the model
     state: State
     archive: Archive | None
-    plan: Attend | None = None
+    guess: _Guess | None = None
 
     @property
     def is_known(self) -> bool:
@@ -246,16 +280,37 @@ class _Ahead:
             return False
         return self.archive is None or self.archive.n == partial.shape[2]
 
-    def attending(self, index: Tensor, valid: Tensor) -> Attend:
-        """To the chosen, fetched where they are on the host, and to the token to come."""
-        if self.archive is not None:
-            found = self.archive.fetch(index)
-            return Attend(
-                extra=Extra(found.keys, found.values, torch.where(valid, found.slots, -1))
-            )
-        to_come = torch.full_like(index[:, :, :1], self.state.row["partial"].shape[2])
-        wanted = torch.cat([valid, torch.ones_like(valid[:, :, :1])], dim=2)
-        return Attend(torch.cat([index, to_come], dim=2), wanted)
+    def note(self, index: Tensor, valid: Tensor) -> None:
+        """Ask for the chosen where they are on the host; the worker gathers them from now on."""
+        found = None if self.archive is None else self.archive.ask(index)
+        self.guess = _Guess(index, valid, self.state.row["partial"], found)
+
+    def taken(self) -> _Guess | None:
+        """The guess, once; None if rows have changed or gone since it was made."""
+        guess, self.guess = self.guess, None
+        if guess is None or guess.partial is not self.state.row.get("partial"):
+            return None
+        return guess
+
+
+@dataclass(frozen=True, eq=False)
+class _Guess:
+    """What a layer is to look at in this pass: `index` and `valid` [B, Hkv, m]."""
+
+    index: Tensor
+    valid: Tensor
+    partial: Tensor  # the keys that it was guessed from
+    found: Arriving | None
+
+    def attend(self) -> Attend:
+        """To the chosen, which are waited for, and to the new token."""
+        if self.found is not None:
+            found = self.found.extra()
+            slots = torch.where(self.valid, found.slots, -1)
+            return Attend(extra=Extra(found.keys, found.values, slots))
+        new = torch.full_like(self.index[:, :, :1], self.partial.shape[2])
+        wanted = torch.cat([self.valid, torch.ones_like(self.valid[:, :, :1])], dim=2)
+        return Attend(torch.cat([self.index, new], dim=2), wanted)
 
 
 def choose(logits: Tensor, usable: Tensor, alpha: float, most: int) -> tuple[Tensor, Tensor]:
@@ -320,45 +375,6 @@ class _Moments(Policy):
         step.state.layer["moments"] = (query.transpose(2, 3) @ query).sum(0)
 
 
-def query_ahead(module: Any, step: Step, hidden: Tensor) -> Tensor:
-    """Queries [B, Hq, q, D] that `module` would ask with, were `hidden` [B, q, size] its input.
-
-    Rotated to the positions of the last q tokens. Covers projections named q_proj, norms of
-    each head or of all heads together, and scaling before attention (OPT).
-    """
-    n_heads, size = step.query.shape[1], step.query.shape[3]
-    query, norm = module.q_proj(hidden), getattr(module, "q_norm", None)
-    if norm is not None and norm.weight.shape[-1] == query.shape[-1]:
-        query, norm = norm(query), None
-    query = query.unflatten(-1, (n_heads, size))
-    query = (query if norm is None else norm(query)).transpose(1, 2)
-    query = query * (getattr(module, "scaling", step.scale) / step.scale)
-    rotary = rotary_of(module)
-    if rotary is None:
-        return query
-    first = step.n_logical - hidden.shape[1]
-    places = torch.arange(first, step.n_logical, device=query.device).expand(len(query), -1)
-    if step.padding is not None:
-        places = (step.padding.long().cumsum(-1) - 1).clamp(min=0)[:, first:]
-    turned = rotary.forward(query, places[:, None].expand(-1, n_heads, -1))
-    turned[..., : rotary.n_rotated] *= rotary.scaling
-    return turned
-
-
-def check_queries(step: Step) -> None:
-    """Refuse a model whose queries are not what `query_ahead` makes of their own input."""
-    if step.hidden is None:
-        return
-    real, foreseen = step.query[:, :, -1:], query_ahead(step.module, step, step.hidden[:, -1:])
-    off = (foreseen - real).norm() / real.norm().clamp(min=1e-20)
-    if off > 0.05:
-        raise ParameterError(
-            f"InfiniGen cannot foresee the queries of {type(step.module).__name__} (off by "
-            f"{float(off):.0%}): either it makes them in a way of its own, or position_ids were "
-            "given that do not count the real tokens of each row from 0, as generate does"
-        )
-
-
 def _layers(step: Step) -> dict[int, _Ahead]:
     """What the layers of this cache know of one another."""
     layers: dict[int, _Ahead] = step.shared.layer.setdefault("InfiniGen", {})
@@ -371,6 +387,24 @@ def _everything(archive: Archive, step: Step) -> Attend | None:
         return None
     here = torch.arange(archive.n, device=step.slots.device)
     return Attend(extra=archive.fetch(here.expand(*step.slots.shape[:2], -1)))
+
+
+def _make_room(step: Step, archive: Archive, n_pool: int, rule: Victim) -> None:
+    """Tell the archive where what is stored is to go, and put what guesses there as well."""
+    archive.n_max, archive.places = n_pool, None
+    n_all, row = archive.n + step.n_stored, step.state.row
+    if n_all <= n_pool:
+        return
+    if "worth" in row:
+        slots, usable, worth = row["slots"], row["usable"], row["worth"]
+    else:  # `crop` came between a prompt and its selection at the end
+        held = [archive.slots.to(step.slots.device)] if archive.n else []
+        slots = torch.cat([*held, step.slots], dim=2)
+        usable, worth = _real_at(step, slots), rule.worth(slots)
+    gone = evicted(worth, slots, usable, n_pool, rule)
+    archive.places = places(gone, archive.n, n_pool, n_all)
+    for name in [name for name in ("partial", "usable", "slots", "worth") if name in row]:
+        row[name] = moved(row[name], archive.places, n_pool)
 
 
 def _real_at(step: Step, slots: Tensor) -> Tensor:
