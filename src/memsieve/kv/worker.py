@@ -38,21 +38,21 @@ class Job(Generic[T]):
         a worker that gets no core, or has more to do, costs next to nothing.
         """
         if self.future.cancel():
-            here: Future[T] = Future()
-            here.set_result(self._work())
-            self.future = here
+            self.future = _done(self._work)
         return self.future.result()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Job[T]:
-        if self.future.cancelled():  # it raised where it was asked for, and would again
-            return self
-        twin: Future[T] = Future()
-        error = self.future.exception()
-        if error is None:
-            twin.set_result(deepcopy(self.future.result(), memo))
-        else:
-            twin.set_exception(error)
-        return Job(twin, self._work)
+        return Job(_done(lambda: deepcopy(self.result(), memo)), self._work)
+
+
+def _done(work: Callable[[], T]) -> Future[T]:
+    """What the worker would have made of it, made on this thread."""
+    future: Future[T] = Future()
+    try:
+        future.set_result(work())
+    except Exception as error:  # noqa: BLE001 - comes out of `result`, as the worker's would
+        future.set_exception(error)
+    return future
 
 
 def begun(work: Callable[[], T]) -> Job[T]:
