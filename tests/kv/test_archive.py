@@ -19,7 +19,7 @@ SECONDS = 20
 def held(torch):
     """An archive of 50 entries for 2 rows and 3 heads, with keys of 4 channels and values of 2."""
 
-    def make(kind=kv.Archive):
+    def make(kind=Beside):
         generator = torch.Generator().manual_seed(0)
         archive = kind()
         keys, values = (torch.randn(2, 3, 50, d, generator=generator) for d in (4, 2))
@@ -35,7 +35,13 @@ def index(torch):
     return torch.rand(2, 3, 50, generator=torch.Generator().manual_seed(1)).topk(7).indices
 
 
-class Watched(kv.Archive):
+class Beside(kv.Archive):
+    """The worker is asked for the smallest fetch."""
+
+    beside_bytes = 0
+
+
+class Watched(Beside):
     """The worker tells that it has begun to read, and goes on when it may."""
 
     def __init__(self):
@@ -68,6 +74,35 @@ def test_what_is_asked_for_arrives_as_it_is_fetched(torch, held, index, m):
     assert torch.equal(fetched.values, fetching.values.gather(2, at.expand(-1, -1, -1, 2)))
     assert torch.equal(fetched.slots, index[..., :m])
     assert asking.bytes_fetched == fetching.bytes_fetched == 2 * 3 * m * 6 * 4
+
+
+def test_little_is_gathered_on_the_spot_and_much_by_the_worker(torch, held, index):
+    class Choosy(Watched):
+        beside_bytes = 2 * 3 * 7 * 6 * 4
+
+    archive = held(Choosy)
+    archive.may_go_on.set()
+    assert archive.ask(index[..., :6]).job.future.done()
+    assert archive.bytes_fetched == 2 * 3 * 6 * 6 * 4
+    archive.may_go_on.clear()
+    arriving = archive.ask(index)
+    assert not arriving.job.future.done()
+    archive.may_go_on.set()
+    assert_same(torch, arriving.extra(), held().fetch(index))
+
+
+def test_from_a_gpu_it_goes_to_the_host_and_back(torch, held, index):
+    if not torch.cuda.is_available():
+        pytest.skip("needs a GPU")
+    keys, values, slots = parts(held().fetch(torch.arange(50).expand(2, 3, -1)))
+    archive = kv.Archive()
+    archive.add(keys.cuda(), values.cuda(), slots.cuda())
+    for extra in (archive.ask(index.cuda()).extra(), archive.fetch(index.cuda())):
+        assert all(part.is_cuda for part in parts(extra))
+        there = kv.Extra(*(part.cpu() for part in parts(extra)))
+        assert_same(torch, there, held().fetch(index))
+    twin = deepcopy(archive.ask(index.cuda())).extra()
+    assert torch.equal(twin.keys.cpu(), held().fetch(index).keys)
 
 
 def test_reading_begins_before_anything_is_taken_and_asking_does_not_wait(torch, held, index):

@@ -170,6 +170,18 @@ def test_of_a_first_prompt_longer_than_the_pool_the_newest_stay(torch, victim):
     assert two.feed(keys[:, :1], keys[:, :1]).shape[2] == 5
 
 
+def test_memory_is_taken_for_no_more_than_the_pool(torch):
+    keys = torch.randn(1, 30, 8, generator=torch.Generator().manual_seed(0))
+    two = TwoLayers(InfiniGen(4, n_pool=11), 8)
+    two.feed(keys[:, :3], keys[:, :3])
+    for token in range(3, 30):
+        one = keys[:, token : token + 1]
+        two.feed(one, one)
+        held = two.layers[1].archive.keys
+        assert held.shape[2] == min(token + 1, 11)
+        assert held.untyped_storage().nbytes() <= 11 * 8 * 4
+
+
 @pytest.mark.parametrize(
     ("victim", "asked", "expected"),
     [

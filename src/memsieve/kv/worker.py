@@ -23,7 +23,7 @@ def _pool() -> ThreadPoolExecutor:
 
 
 class Job(Generic[T]):
-    """Something that the worker has been given; made by `begun`.
+    """Something that the worker has been given, or that is done; made by `begun` and `done`.
 
     A copy waits for the job, and holds a copy of what it gave, or raises what it raised.
     """
@@ -38,14 +38,19 @@ class Job(Generic[T]):
         a worker that gets no core, or has more to do, costs next to nothing.
         """
         if self.future.cancel():
-            self.future = _done(self._work)
+            self.future = _future_of(self._work)
         return self.future.result()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Job[T]:
-        return Job(_done(lambda: deepcopy(self.result(), memo)), self._work)
+        return Job(_future_of(lambda: deepcopy(self.result(), memo)), self._work)
 
 
-def _done(work: Callable[[], T]) -> Future[T]:
+def done(work: Callable[[], T]) -> Job[T]:
+    """Do `work` at once, on this thread."""
+    return Job(_future_of(work), work)
+
+
+def _future_of(work: Callable[[], T]) -> Future[T]:
     """What the worker would have made of it, made on this thread."""
     future: Future[T] = Future()
     try:

