@@ -41,9 +41,9 @@ def evicted(worth: Tensor, slots: Tensor, usable: Tensor, n_kept: int, victim: V
     """The m = n - n_kept entries of each head that go: [B, H, m] indices, in no order.
 
     As if a pool of `n_kept` had been filled in order of slot, one token after another, each in
-    the place of a victim. What is not usable (padding, empty places) goes first. One pass for
-    all m, as the rule allows it: a candidate is looked at once for every token that comes after
-    it, so that of the entries that were ever candidates the least worthy m go. O(n + m log m).
+    the place of a victim. What is not usable (padding, empty places) goes first. All m at
+    once: with each token the next oldest entry becomes a candidate and the least worthy of them
+    goes, which comes to the m least worthy of all that were ever candidates. O(n + m log m).
 
     Parameters
     ----------
@@ -55,10 +55,11 @@ def evicted(worth: Tensor, slots: Tensor, usable: Tensor, n_kept: int, victim: V
     n = slots.shape[2]
     n_oldest = max(1, int(n_kept * victim.share)) + n - n_kept - 1
     age = slots.masked_fill(~usable, -1)
-    youngest = age.kthvalue(n_oldest, dim=-1, keepdim=True).values
+    # Not kthvalue: on a pool whose first places were just filled anew it takes four times as long.
+    oldest = age.topk(n_oldest, dim=-1, largest=False, sorted=False).values
     here = torch.arange(n, device=slots.device)
     rank = torch.where(usable, (worth << 31) + slots, here - n)
-    rank = rank.masked_fill(age > youngest, torch.iinfo(rank.dtype).max)
+    rank = rank.masked_fill(age > oldest.amax(-1, keepdim=True), torch.iinfo(rank.dtype).max)
     return rank.topk(n - n_kept, dim=-1, largest=False).indices
 
 
