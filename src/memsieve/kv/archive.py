@@ -17,6 +17,8 @@ from memsieve.kv.worker import Job, begun, done, to_host, waited_for
 
 T = TypeVar("T")
 
+# From so many numbers on, whole rows are worth the steps of finding where they lie.
+_LARGE_ON_CPU, _LARGE = 1 << 14, 1 << 20
 _COUNTING = Lock()  # what is fetched is counted on two threads
 
 
@@ -265,7 +267,9 @@ def picked(tensor: Tensor, index: Tensor) -> Tensor:
         index = index.repeat_interleave(n_heads // index.shape[1], 1)
     heads = index.shape[1]
     at = index.reshape(n_rows, n_heads, -1)
-    if len(tail) == 1 and not (tensor.requires_grad and torch.is_grad_enabled()):
+    large = _LARGE_ON_CPU if tensor.device.type == "cpu" else _LARGE
+    wanted = len(tail) == 1 and at.numel() * tail[0] >= large
+    if wanted and not (tensor.requires_grad and torch.is_grad_enabled()):
         found = _rows_at(tensor, at)
         if found is not None:
             return found.reshape(n_rows, heads, -1, *tail)

@@ -18,7 +18,8 @@ T = TypeVar("T")
 def _pool() -> ThreadPoolExecutor:
     # One thread: each layer takes its job before the next is given, and threads that compete for
     # the cores would slow down the pass that they are to help.
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has no such thread
+    if hasattr(os, "register_at_fork"):  # a child has no such thread
+        os.register_at_fork(after_in_child=_pool.cache_clear)
     return ThreadPoolExecutor(1, "memsieve-kv")
 
 
