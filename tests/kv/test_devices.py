@@ -113,6 +113,10 @@ def pretend():
 
 @pytest.fixture(scope="module")
 def models(pretend):
+    import transformers
+
+    if int(transformers.__version__.partition(".")[0]) < 5:
+        pytest.skip("transformers 4 makes masks of numbers that the pretence does not see")
     sizes = bench.Sizes(n_layers=3, n_heads=4, n_kv_heads=2, head_dim=16, hidden=32, vocabulary=97)
     here, there = (bench.open_model("llama", sizes, n_positions=256) for _ in range(2))
     for model in (here, there):
