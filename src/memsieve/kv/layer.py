@@ -138,7 +138,8 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
         spare = 0
         if n_new == 1:  # of a prompt much may leave
             spare = policy.n_spare if policy is not None and self.has_evicted else ROOM_TOKENS
-        self.keys = self._rooms["keys"].appended(self.keys, key_states, spare)
+        keys = self.keys
+        self.keys = self._rooms["keys"].appended(keys, key_states, spare)
         self.values = self._rooms["values"].appended(self.values, value_states, spare)
         self.n_logical += n_new
         counted = self.frame.counted(self.n_logical, self.slots.device)
@@ -152,7 +153,8 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
             self.state.token[name] = torch.cat(
                 [old, old.new_full((*old.shape[:2], n_new), start)], dim=2
             )
-        self._count_bytes()
+        if self.keys.data_ptr() != keys.data_ptr():  # or else there was room
+            self._count_bytes()
         self.unclaimed, _now.layer = True, self
         return self.keys, self.values
 

@@ -16,6 +16,7 @@ class Room:
 
     def __init__(self) -> None:
         self._whole: Tensor | None = None
+        self._front: Tensor | None = None  # what was given last
 
     def appended(self, held: Tensor, new: Tensor, spare: int) -> Tensor:
         """`held` [B, H, n, ...] with `new` [B, H, k, ...] behind it.
@@ -31,15 +32,16 @@ class Room:
         if whole is None or not self.has(held) or end > whole.shape[2] or _is_locked(whole):
             n_free = min(spare, max(LEAST, int(n * SHARE)))
             whole = held.new_empty((*held.shape[:2], end + n_free, *held.shape[3:]))
-            whole[:, :, :n] = held
+            whole.narrow(2, 0, n).copy_(held)
             self._whole = whole
-        whole[:, :, n:end] = new
-        return whole[:, :, :end]
+        whole.narrow(2, n, end - n).copy_(new)
+        self._front = whole.narrow(2, 0, end)
+        return self._front
 
     def has(self, held: Tensor) -> bool:
         """Whether `held` is the front of this room."""
         whole = self._whole
-        return (
+        return held is self._front or (
             whole is not None
             and held.data_ptr() == whole.data_ptr()
             and held.stride() == whole.stride()
@@ -52,7 +54,7 @@ class Room:
 
     def clear(self) -> None:
         """Let go of the room."""
-        self._whole = None
+        self._whole = self._front = None
 
 
 def _is_locked(whole: Tensor) -> bool:
