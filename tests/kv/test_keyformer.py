@@ -409,3 +409,20 @@ def test_in_a_model_it_is_h2o_without_noise_and_temperature(decoder, texts, gene
         assert len(own.log) == len(other.log) == 16
         pairs = zip(own.log, other.log, strict=True)
         assert all((a.slots == b.slots).all() for a, b in pairs)
+
+
+def test_products_of_the_noise_keep_their_lower_bits(torch):
+    """As whole numbers without a limit give them, also in the odd places behind full registers."""
+
+    def by_hand(number):
+        low = 2**31 - 1
+        mixed = number & low
+        for shift, factor in ((15, 0x9E3779B1), (13, 0x85EBCA6B)):
+            mixed = (mixed ^ mixed >> shift) * factor & low
+        return mixed ^ mixed >> 16
+
+    from memsieve.kv.policies.keyformer import scrambled
+
+    draws = torch.Generator().manual_seed(0)
+    numbers = torch.randint(-(2**40), 2**40, (1003,), generator=draws)
+    assert scrambled(numbers).tolist() == [by_hand(number) for number in numbers.tolist()]

@@ -214,22 +214,22 @@ def n_asked(step: Step) -> Tensor:
 
 
 def scrambled(number: Tensor) -> Tensor:
-    """31 bits that look unrelated to those of `number` (int64; only its lower 31 bits count).
+    """31 bits, int32, that look unrelated to those of `number` (only its lower 31 bits count).
 
-    Shift, xor and multiply, as the finalisers of hash functions do; both factors are odd and
-    below 2^32, so that no product leaves int64.
+    Shift, xor and multiply, as the finalisers of hash functions do; both factors are odd. Products
+    keep their lower 32 bits.
     """
     low = 2**31 - 1
-    mixed = number & low
+    mixed = (number & low).to(torch.int32)
     for shift, factor in ((15, 0x9E3779B1), (13, 0x85EBCA6B)):
         mixed ^= mixed >> shift
-        mixed *= factor
+        mixed *= factor - 2**32
         mixed &= low
     mixed ^= mixed >> 16
     return mixed
 
 
 def gumbel(number: Tensor) -> Tensor:
-    """Standard Gumbel noise (mean 0.5772, deviation 1.2825), a function of int64 `number`."""
+    """Standard Gumbel noise (mean 0.5772, deviation 1.2825), a function of whole numbers."""
     uniform = (scrambled(number) >> 8).float().add_(0.5).div_(2**23)  # exact, inside (0, 1)
     return uniform.log_().neg_().log_().neg_()
