@@ -421,8 +421,6 @@ def test_products_of_the_noise_keep_their_lower_bits(torch):
             mixed = (mixed ^ mixed >> shift) * factor & low
         return mixed ^ mixed >> 16
 
-    from memsieve.kv.policies.keyformer import scrambled
-
     draws = torch.Generator().manual_seed(0)
     numbers = torch.randint(-(2**40), 2**40, (1003,), generator=draws)
     assert scrambled(numbers).tolist() == [by_hand(number) for number in numbers.tolist()]

@@ -7,7 +7,8 @@ from dataclasses import KW_ONLY, dataclass
 from memsieve.kv.archive import highest
 from memsieve.kv.checks import whole_number
 from memsieve.kv.extras import Tensor, torch
-from memsieve.kv.policy import Attend, Policy, Step
+from memsieve.kv.policy import ROOM_TOKENS, Attend, Policy, Step
+from memsieve.kv.room import Room
 from memsieve.kv.scores import widened
 
 
@@ -35,7 +36,7 @@ class Quest(Policy):
     ----------
     Tang et al., arXiv 2406.10774; mit-han-lab/Quest. Differs: the newest page is always among
     the chosen (it holds the token itself). UNCONFIRMED whether the paper's figures do so.
-    Padding counts for no bound.
+    Padding counts for no bound. Bounds are products in the type of the keys, rounded as it is.
     """
 
     budget_tokens: int
@@ -60,44 +61,44 @@ class Quest(Policy):
         bound = self.bounds(step)
         if self.shares:
             bound = bound.unflatten(1, (step.keys.shape[1], -1)).amax(2)
-        bound[..., -1] = torch.inf
-        pages = highest(bound, n_chosen)
+        pages = highest(bound, n_chosen - 1)
         index = pages[..., None] * size + torch.arange(size, device=pages.device)
-        # The newest page is the last one and always chosen; only its end can be missing.
-        return Attend(index.flatten(2)[..., : n_chosen * size - (n_pages * size - n)])
+        newest = torch.arange((n_pages - 1) * size, n, device=pages.device)
+        return Attend(torch.cat([index.flatten(2), newest.expand(*pages.shape[:2], -1)], dim=2))
 
     def bounds(self, step: Step) -> Tensor:
-        """[B, Hq, pages]: no key of the page has a larger q . k."""
+        """[B, Hq, pages - 1], of all but the newest: no key of the page has a larger q . k."""
         low, high = self._extremes(step)
-        query = step.query[:, :, -1].unflatten(1, (low.shape[1], -1)).to(low.dtype)
+        query = step.query[:, :, -1].unflatten(1, (low.shape[1], -1))
         above, below = query.clamp(min=0), query.clamp(max=0)
-        bound = above @ high.transpose(2, 3) + below @ low.transpose(2, 3)
+        bound = widened(above @ high.transpose(2, 3)) + widened(below @ low.transpose(2, 3))
         if step.padding is not None:  # a page of padding alone bounds nothing
-            blank = ~_pages(step.real, self.page_tokens, False).any(3)
+            real = step.real[:, :, : low.shape[2] * self.page_tokens]
+            blank = ~real.unflatten(2, (-1, self.page_tokens)).any(3)
             bound = bound.masked_fill(blank[:, :, None], -torch.inf)
         return bound.flatten(1, 2)
 
     def _extremes(self, step: Step) -> tuple[Tensor, Tensor]:
-        """[B, Hkv, pages, D] smallest and largest of each channel; only new pages are read."""
+        """[B, Hkv, pages - 1, D] smallest and largest of each channel; only new pages are read."""
         rows, size = step.state.row, self.page_tokens
-        # The last page known may have grown since.
-        first = max(0, rows["low"].shape[2] - 1) if "low" in rows else 0
-        new = _of_pages(step, first * size, size)
-        for name, pages in zip(("low", "high"), new, strict=True):
-            old = rows[name][:, :, :first] if first else pages[:, :, :0]
-            rows[name] = torch.cat([old, pages], dim=2)
+        rooms = step.state.layer.setdefault("rooms", (Room(), Room()))
+        n_known = rows["low"].shape[2] if "low" in rows else 0
+        n_pages = (step.n_stored - 1) // size
+        if n_known < n_pages:
+            new = _of_pages(step, n_known * size, n_pages * size, size)
+            for name, room, pages in zip(("low", "high"), rooms, new, strict=True):
+                old = rows[name] if n_known else pages[:, :, :0]
+                rows[name] = room.appended(old, pages, spare=ROOM_TOKENS)
         return rows["low"], rows["high"]
 
 
-def _pages(x: Tensor, size: int, filling: float | bool) -> Tensor:
-    """[B, H, pages, size, ...] of [B, H, n, ...], the last page filled up."""
-    missing = x.new_full((*x.shape[:2], -x.shape[2] % size, *x.shape[3:]), filling)
-    return torch.cat([x, missing], dim=2).unflatten(2, (-1, size))
-
-
-def _of_pages(step: Step, start: int, size: int) -> tuple[Tensor, Tensor]:
-    """Smallest and largest keys of the pages from token `start` on; 0 where nothing is real."""
-    keys, real = widened(step.keys[:, :, start:]), step.real[:, :, start:, None]
-    low = _pages(keys.masked_fill(~real, torch.inf), size, torch.inf).amin(3)
-    high = _pages(keys.masked_fill(~real, -torch.inf), size, -torch.inf).amax(3)
+def _of_pages(step: Step, start: int, end: int, size: int) -> tuple[Tensor, Tensor]:
+    """Smallest and largest keys of the pages of tokens [start, end); 0 where nothing is real."""
+    keys = step.keys[:, :, start:end]
+    if step.is_whole:
+        pages = keys.unflatten(2, (-1, size))
+        return pages.amin(3), pages.amax(3)
+    real = step.real[:, :, start:end, None]
+    low = keys.masked_fill(~real, torch.inf).unflatten(2, (-1, size)).amin(3)
+    high = keys.masked_fill(~real, -torch.inf).unflatten(2, (-1, size)).amax(3)
     return low.masked_fill(low == torch.inf, 0.0), high.masked_fill(high == -torch.inf, 0.0)
