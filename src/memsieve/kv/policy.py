@@ -20,8 +20,8 @@ How to write one
    ...
    ...     def score(self, step: Step):
    ...         return -step.values.float().norm(dim=-1)  # [B, Hkv, n], higher stays
-   >>> ShortValues(budget_tokens=256, n_sink=4, n_window=32)
-   ShortValues(budget_tokens=256, n_sink=4, n_window=32, heads=EachHead(), unit=Token())
+   >>> ShortValues(budget_tokens=256, n_sink=4, n_window=32).window(256)
+   32
 
 2. **Remember something for each token.** Name it in `token_fields` with the value that a new
    token starts with, add to it in `observe`, read it in `score`. The frame appends, gathers,
