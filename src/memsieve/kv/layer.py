@@ -203,6 +203,9 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
             self._crop_slots(left)
         else:
             self.keys, self.values = self.keys[:, :, :left], self.values[:, :, :left]
+            if left < self.n_logical // 2:  # a copy costs less than what is held for nothing
+                self._leave_rooms()
+                self.keys, self.values = self.keys.clone(), self.values.clone()
             self.slots = self.slots[:, :, :left]
             for name, tensor in self.state.token.items():
                 self.state.token[name] = tensor[:, :, :left]
@@ -433,10 +436,10 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of the stored keys and values, and of the room that is kept for the next."""
+        """Bytes of the storage of keys and values, room for the next ones included."""
         if self.keys is None:
             return 0
-        return sum(self._rooms[name].n_bytes(getattr(self, name)) for name in ("keys", "values"))
+        return sum(int(one.untyped_storage().nbytes()) for one in (self.keys, self.values))
 
     @property
     def n_state_bytes(self) -> int:

@@ -47,11 +47,6 @@ class Room:
             and held.stride() == whole.stride()
         )
 
-    def n_bytes(self, held: Tensor) -> int:
-        """What `held` takes, with the room behind it."""
-        whole = self._whole if self._whole is not None and self.has(held) else held
-        return int(whole.numel() * whole.element_size())
-
     def clear(self) -> None:
         """Let go of the room."""
         self._whole = self._front = None
