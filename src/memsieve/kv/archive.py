@@ -13,6 +13,7 @@ from weakref import WeakSet
 from memsieve.errors import ParameterError
 from memsieve.kv.extras import Tensor, torch
 from memsieve.kv.policy import Extra
+from memsieve.kv.room import is_locked
 from memsieve.kv.worker import Job, begun, done, to_host, waited_for
 
 T = TypeVar("T")
@@ -157,6 +158,8 @@ class Archive:
         """Wait for those that read: what they raised is theirs to tell."""
         waited_for(list(self._readers))
         self.version += 1
+        if any(is_locked(held) for held in self._held):
+            self._held = [held.clone() for held in self._held]
 
     def send(self, index: Tensor) -> Sent:
         """Gather entries `index`, which lies on the host, and send them to the layer's device.

@@ -202,7 +202,7 @@ class MemoryCache(DynamicCache):  # type: ignore[misc]
 
     @property
     def is_croppable(self) -> bool:
-        """Whether `crop` restores an earlier state exactly: not once something has left."""
+        """Whether `crop` restores an earlier state exactly: not where something may leave."""
         return all(getattr(layer, "is_croppable", False) for layer in self.layers)
 
     def finish_prefill(self) -> None:
@@ -239,5 +239,7 @@ class MemoryCache(DynamicCache):  # type: ignore[misc]
 
     def crop(self, tokens_to_remove: int) -> None:
         """Forget the newest tokens: see `MemoryLayer.crop`."""
+        n = self.get_seq_length()
         super().crop(tokens_to_remove)
-        self.frame.shared.row.clear()
+        if self.get_seq_length() < n:
+            self.frame.shared.row.clear()

@@ -39,13 +39,24 @@ class Frame:
 
         The newest query sees every real token. All layers of a pass get the same mask, so the
         answer is kept until another one comes.
+
+        Raises
+        ------
+        ParameterError
+            If the mask is added to the logits and holds more than 0 and lowest numbers.
         """
         if mask is None:
             return None
         if self._padding is None or self._padding[0]() is not mask:
             real = mask[:, 0, -1, :]
-            real = real if real.dtype == torch.bool else real >= 0
-            real = None if bool(real.all()) else real.expand(n_rows, -1)
+            is_real, has_bias = _seen_and_biased(real)
+            told = torch.stack([is_real.all(), has_bias]).cpu()  # both at once: this waits
+            if told[1]:
+                raise ParameterError(
+                    "attention masks with biases cannot be followed once tokens leave: use a "
+                    "cache without a policy"
+                )
+            real = None if told[0] else is_real.expand(n_rows, -1)
             self._padding = (weakref.ref(mask), real)
         return self._padding[1]
 
@@ -62,6 +73,14 @@ class Frame:
         twin.counters = deepcopy(self.counters, memo)
         memo[id(self)] = twin
         return twin
+
+
+def _seen_and_biased(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """What a mask of any type shows, as bool, and whether it adds to the logits of that."""
+    if mask.dtype == torch.bool:
+        return mask, mask.new_zeros(())
+    seen = mask > torch.finfo(mask.dtype).min / 2
+    return seen, mask.masked_fill(~seen, 0).any()
 
 
 _now = threading.local()
@@ -87,7 +106,8 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
 
     `keys`, `values` [B, Hkv, n, D] hold what is stored, rotated as written; `slots` [B, Hkv, n]
     where in the row each token came from. `get_seq_length` is the logical length: what
-    `generate` derives positions and unread input from.
+    `generate` derives positions and unread input from. New tokens are written behind those that
+    are stored: who wants to keep `keys` beyond a `crop` has to copy them.
     """
 
     is_sliding = False
@@ -186,8 +206,12 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
 
     @property
     def is_croppable(self) -> bool:
-        """Whether `crop` restores an earlier state exactly: not once something has left."""
-        return not self.has_evicted
+        """Whether `crop` restores an earlier state exactly: not where something has or may leave.
+
+        Assisted decoding asks once, behind the prompt, and drafts may push out real tokens later.
+        """
+        policy = self.frame.policy
+        return not (self.has_evicted or (policy is not None and policy.evicts))
 
     def crop(self, tokens_to_remove: int) -> None:
         """Forget the newest tokens: -k the last k, a positive number all from there on.
@@ -224,19 +248,19 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
         self._count_bytes()
 
     def _crop_slots(self, left: int) -> None:
-        stays = self.slots < left
-        longest = int(stays.sum(-1).max())
+        n_empty = (self.slots < 0).sum(-1, keepdim=True)
+        end = (self.slots < left).sum(-1, keepdim=True)
+        longest = int((end - n_empty).max())
         # Removed slots are the last of every head; shorter heads get empty places in front.
-        end = stays.sum(-1, keepdim=True)
         index = end - longest + torch.arange(longest, device=self.slots.device)
-        self._gather(Keep(index.clamp(min=0), index >= 0))
+        self._gather(Keep(index.clamp(min=0), index >= n_empty))
 
     def reset(self) -> None:
         """Forget all tokens and all that the policy remembered of this layer."""
+        self.is_initialized = False  # or else what is stored would be overwritten with zeros first
         super().reset()
         self.keys = self.values = self.slots = None
         self._leave_rooms()
-        self.is_initialized = False
         self.n_logical = 0
         self.state.clear()
         if self.archive is not None:
@@ -308,6 +332,8 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
         n_recent, recent = policy.n_recent, query[:, :, :0]
         if n_recent:
             recent = query[:, :, -n_recent:]
+            if query.shape[2] > n_recent:
+                recent = recent.clone()  # a view would hold all queries of the prompt
             if self._recent is not None and recent.shape[2] < n_recent:
                 recent = torch.cat([self._recent, recent], dim=2)[:, :, -n_recent:]
             self._recent = recent
@@ -367,7 +393,10 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
             return
         if self.frame.waits and step.is_prefill:
             self.waiting = True
-            self._last = replace(step, query=step.recent, keys=None, values=None, hidden=None)
+            # Without the module: a copy of the cache must not copy the model.
+            self._last = replace(
+                step, query=step.recent, keys=None, values=None, hidden=None, module=None
+            )
             return
         self._apply(step, policy.keep(step))
 
@@ -378,12 +407,13 @@ class MemoryLayer(DynamicLayer):  # type: ignore[misc]
             return
         self.waiting, self._last = False, None
         keys, values = self._closed(self.keys), self.values
-        if self.stores_latents:
-            keys, values = last.module.expand_kv(keys, values)
+        module = self.frame.facts.modules.get(self.index)
         recent = last.recent if self._recent is None else self._recent
         with torch.no_grad():
+            if self.stores_latents and module is not None:
+                keys, values = module.expand_kv(keys, values)
             given = {"keys": keys, "values": values, "slots": self.slots}
-            step = replace(last, query=recent, recent=recent, **given)
+            step = replace(last, query=recent, recent=recent, module=module, **given)
             self._apply(step, policy.keep(step))
 
     def _apply(self, step: Step, keep: Keep | None) -> None:

@@ -29,7 +29,7 @@ class Room:
             self.clear()
             return torch.cat([held, new], dim=2)
         whole = self._whole
-        if whole is None or not self.has(held) or end > whole.shape[2] or _is_locked(whole):
+        if whole is None or not self.has(held) or end > whole.shape[2] or is_locked(whole):
             n_free = min(spare, max(LEAST, int(n * SHARE)))
             whole = held.new_empty((*held.shape[:2], end + n_free, *held.shape[3:]))
             whole.narrow(2, 0, n).copy_(held)
@@ -52,6 +52,6 @@ class Room:
         self._whole = self._front = None
 
 
-def _is_locked(whole: Tensor) -> bool:
+def is_locked(whole: Tensor) -> bool:
     """Whether it was made in inference mode, and may not be written to outside of it."""
     return bool(whole.is_inference()) and not torch.is_inference_mode_enabled()

@@ -111,7 +111,9 @@ class Scored(Policy, ABC):
 
     def due(self, step: Step) -> bool:
         """Whether to evict after this pass, which left more than the budget."""
-        return step.is_prefill or step.n_stored >= self.budget(step) + self.interval
+        # Heads of unequal length may hold more than the budget behind an eviction.
+        n_kept = max(self.budget(step), step.state.layer.get("n_kept", 0))
+        return step.is_prefill or step.n_stored >= n_kept + self.interval
 
     def keep(self, step: Step) -> Keep | None:
         """The protected and the best of the others, `budget` of each head."""
@@ -125,4 +127,6 @@ class Scored(Policy, ABC):
         score = score.masked_fill(protected, torch.inf)
         if not step.is_whole:
             score = score.masked_fill(~step.real, -torch.inf)
-        return self.heads.pick(score, budget)
+        kept = self.heads.pick(score, budget)
+        step.state.layer["n_kept"] = kept.index.shape[2]
+        return kept

@@ -72,7 +72,7 @@ def _weights(step: Step, query: Tensor, keys: Tensor, first: int, seen: int) -> 
     if step.softcap is not None:
         logits = (logits / step.softcap).tanh_().mul_(step.softcap)
     logits = logits.view(n_rows, keys.shape[1], n_heads // keys.shape[1], n_queries, seen)
-    if step.padding is None and step.n_stored == step.n_logical:
+    if step.is_whole and step.n_stored == step.n_logical:
         # Nothing has left: only the square at the end holds keys later than a query.
         later = torch.ones(n_queries, n_queries, dtype=torch.bool, device=query.device).triu_(1)
         logits[..., seen - n_queries :].masked_fill_(later, -torch.inf)

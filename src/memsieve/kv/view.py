@@ -129,7 +129,7 @@ def chosen(
     if plan.extra is not None:
         key, value, slots, bias = _joined(plan.extra, key, value, slots)
     if rotary is not None:
-        newest, ascending = step.n_logical - 1, plan.extra is None
+        newest, ascending = step.n_logical - 1, plan.extra is None and plan.valid is None
         shifts = closing_shifts(slots, newest, ascending=ascending)
         key = rotary.forward(key, _of_heads(shifts, key.shape[1]))
     return View(key, value, masked(step, slots, mask, bias, may_be_empty=may_be_empty), slots)
@@ -146,9 +146,12 @@ def masked(
         asked = torch.arange(step.n_logical - n_new, step.n_logical, device=slots.device)
         seen = slots[:, :, None, :] <= asked[:, None]
     else:
+        if mask.shape[1] > 1:  # each query head has its own
+            slots = _of_heads(slots, step.query.shape[1])
+            bias = None if bias is None else _of_heads(bias, step.query.shape[1])
         n_rows, heads, _ = slots.shape
         at = slots.clamp(min=0)[:, :, None, :].expand(-1, -1, n_new, -1)
-        seen = mask[:, :1].expand(n_rows, heads, n_new, -1).gather(3, at)
+        seen = mask.expand(n_rows, heads, n_new, -1).gather(3, at)
     empty = (slots < 0)[:, :, None, :]
     lowest = torch.finfo(step.query.dtype).min
     if seen.dtype == torch.bool:

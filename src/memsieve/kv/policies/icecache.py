@@ -200,6 +200,9 @@ class IceCache(Policy):
         if forest is None or forest.n < archive.n:
             real = real_entries(archive, padding)
             forest = grown(forest, archive.keys, real, self.growth)
+        if not forest.page_count.shape[2]:  # nothing real is there
+            none = forest.level[:, :, :0]
+            return forest, none, none.bool()
         asked = query[:, :, -1].unflatten(1, (archive.slots.shape[1], -1))
         view = self.field_of_view or max(int(1.5e-3 * n_logical), 30)
         scores = search(

@@ -154,7 +154,7 @@ class Keyformer(Scored):
     def _zeta(self, step: Step) -> Tensor:
         """Noise for the logits of a pass: [1 or B, Hk, g, 1 or q, n]."""
         asking, asked = query_positions(step), step.positions
-        if step.padding is None and step.n_stored == step.n_logical:
+        if step.is_whole and step.n_stored == step.n_logical:
             asking, asked = asking[:1], asked[:1, :1]  # the same for all rows and heads
         n_heads, n_shared = step.keys.shape[1], step.n_groups
         heads = torch.arange(n_heads * n_shared, device=asked.device) + n_heads * n_shared
