@@ -25,6 +25,7 @@ from memsieve.kv.enabling import Enabled
 from memsieve.kv.extras import DynamicCache, DynamicLayer, Tensor, torch
 from memsieve.kv.layer import claim
 from memsieve.kv.scored import Scored
+from memsieve.kv.view import packed
 
 N_READ = 32
 """Tokens that the model reads of a drawn prompt; SnapKV judges by as many queries."""
@@ -105,17 +106,14 @@ def packed_attention(
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """A single token's query heads as so many queries of their key-value head: no head repeated."""
-    n_rows, n_heads, n_new, head_dim = query.shape
-    if n_new > 1 or mask is not None:
+    if query.shape[2] > 1 or mask is not None:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
         out: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, mask, scaling=scaling, **kwargs
         )
         return out
-    grouped = query.reshape(n_rows, key.shape[1], -1, head_dim)
-    seen = torch.nn.functional.scaled_dot_product_attention(grouped, key, value, scale=scaling)
-    return seen.reshape(n_rows, 1, n_heads, -1), None
+    return packed(query, key, value, None, scaling or query.shape[-1] ** -0.5), None
 
 
 def kernels_here() -> list[str]:

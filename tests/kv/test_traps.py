@@ -1,4 +1,4 @@
-"""Ways in which a managed cache once went wrong without a word."""
+"""Ways in which a managed cache once went wrong, most of them without a word."""
 
 import copy
 from dataclasses import dataclass

@@ -27,7 +27,7 @@ _MERGED_AT_ONCE = 16
 def usable(
     query: Tensor, keys: Tensor, values: Tensor, index: Tensor, mask: Tensor | None = None
 ) -> bool:
-    """Whether `attend_at` takes these tensors on this machine; reads no element of them.
+    """Whether `attend_at` can run, and takes these tensors; reads no element of them.
 
     True if Triton is installed; all tensors are on one CUDA device (compute capability 8.0 at
     least), or anywhere under Triton's interpreter; there is one query for each row; queries,

@@ -42,7 +42,8 @@ How to write one
            return Attend(index)                              # [B, Hkv, m] or [B, Hq, m]
 
 4. **Both.** With `MemoryCache(..., leaving="archive")` what `keep` drops goes to the host, and
-   `attend` may bring pieces back: `Attend(extra=step.archive.fetch(index))` (IceCache). Entries
+   `attend` may bring pieces back: `Attend(extra=step.archive.fetch(index))` (IceCache). What is
+   known a layer ahead is asked for with `archive.ask`, and arrives meanwhile (InfiniGen). Entries
    of the policy's own making, such as pooled keys, go the same way: `Attend(extra=Extra(...))`,
    with a `bias` on their logits where one entry stands for many (PackForcing).
 

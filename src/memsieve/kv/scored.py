@@ -32,8 +32,9 @@ class Scored(Policy, ABC):
         The newest tokens, always kept; >= 0.
     interval
         Decoded tokens from one eviction to the next, >= 1; in between up to `interval` - 1 more
-        than the budget are stored. 1 holds the budget at every step, as the papers do; more saves
-        the time of choosing and copying. Prompts are cut at once.
+        than the budget are stored (of heads of unequal length: than the longest kept). 1 holds the
+        budget at every step, as the papers do; more saves the time of choosing and copying. Prompts
+        are cut at once.
     heads
         `EachHead()`, `SharedHeads()` or `AdaptiveHeads()`.
     unit

@@ -53,18 +53,27 @@ class View:
                 return kernels.attend_at(*given, scale=scale, mask=self.mask), None
             keys, values = picked(keys, self.index), picked(values, self.index)
         if plain and keys.shape[1] < query.shape[1]:
-            return _packed(query, keys, values, self.mask, scale), None
+            return packed(query, keys, values, self.mask, scale), None
         if self.slots is not None and keys.shape[1] == query.shape[1]:
             module = _Ungrouped(module)
         return inner(module, query, keys, values, self.mask, **kwargs)
 
 
-def _packed(
+def packed(
     query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scale: float
 ) -> Tensor:
-    """Attention of single tokens [B, 1, Hq, Dv]: the heads of a group as so many queries.
+    """Attention of single tokens, [B, 1, Hq, Dv]: the heads of a group as so many queries.
 
     Shared keys and values are then read once for the group, and never repeated.
+
+    Parameters
+    ----------
+    query
+        [B, Hq, 1, D].
+    keys, values
+        [B, Hkv, m, D] and [B, Hkv, m, Dv].
+    mask
+        Broadcastable to [B, Hq, 1, m], bool or additive; None where everything may be seen.
     """
     n_rows, n_heads, _, n_channels = query.shape
     grouped = query.reshape(n_rows, keys.shape[1], -1, n_channels)
